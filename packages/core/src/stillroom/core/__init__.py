@@ -1,0 +1,1 @@
+"""Stillroom's distillation core: objectives, adapters, stored targets, the trainer, the gate."""

@@ -1,0 +1,5 @@
+"""Stillroom's own small models: a path table, and beside it one folder a model (weights, card, recipe)."""
+
+from pathlib import Path
+
+forecaster = Path(__file__).parent / "forecaster"

@@ -1,0 +1,1 @@
+"""Time series for Stillroom: frames, windows, forecast metrics, synthetic data."""
