@@ -1,0 +1,180 @@
+"""`stillroom bench`: run a suite or judge your own file, and show the leaderboard."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stillroom.core.cli import echo_json, progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stillroom.bench.executor import Executor
+    from stillroom.bench.leaderboard import Leaderboard
+    from stillroom.bench.tasks import Suite
+
+app = typer.Typer(no_args_is_help=True, help="Run models on tasks, keep every score, compare them.")
+
+
+@app.command("run")
+def run_command(
+    suite: Annotated[str | None, typer.Argument(help="A suite's name or YAML file.", show_default=False)] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="A registered name, a folder, or a hub id; may be repeated."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where scores are kept; run again with the same folder to go on.")] = Path(
+        "bench-scores"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="Judge on your own CSV, Parquet or JSONL instead of a suite.")
+    ] = None,
+    prediction_length: Annotated[int | None, typer.Option(min=1, help="Steps to forecast (with --data).")] = None,
+    windows: Annotated[int, typer.Option(min=1, help="How many windows at the end of each series (with --data).")] = 1,
+    target: Annotated[list[str] | None, typer.Option(help="Target column; may be repeated (with --data).")] = None,
+    item_id: Annotated[str, typer.Option(help="Column that tells series apart (with --data).")] = "item_id",
+    timestamp: Annotated[str, typer.Option(help="Column of times (with --data).")] = "timestamp",
+    freq: Annotated[str | None, typer.Option(help="Frequency, when the times do not say it (with --data).")] = None,
+    season_length: Annotated[int | None, typer.Option(min=1, help="Steps a season (with --data).")] = None,
+    max_series: Annotated[int | None, typer.Option(min=1, help="Only the first so many series of every task.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
+    executor: Annotated[
+        str, typer.Option(help="`process`: a fresh one a job. `in-process`: for a debugger.")
+    ] = "process",
+    time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds a job may take.")] = None,
+    memory_limit: Annotated[float | None, typer.Option(min=1, help="MB of resident memory a job may hold.")] = None,
+    seed: Annotated[int, typer.Option(help="For models that draw samples.")] = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse when the data of a task cannot be had here.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed rows again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Run models on every task of a suite. Rows that are there already are not computed again."""
+    from stillroom.bench.executor import FreshProcess, in_process
+    from stillroom.bench.leaderboard import leaderboard
+    from stillroom.bench.runner import make_plan, run
+    from stillroom.core.errors import RecipeError
+
+    if executor not in ("process", "in-process"):
+        raise RecipeError(f"there is no executor {executor!r}: use process or in-process")
+    if executor == "in-process" and (time_limit or memory_limit or workers > 1):
+        raise RecipeError("limits and --workers need a process a job: leave --executor in-process out")
+    own = {
+        "prediction_length": prediction_length,
+        "windows": windows,
+        "targets": target,
+        "item_id": item_id,
+        "timestamp": timestamp,
+        "freq": freq,
+        "season_length": season_length,
+    }
+    tasks = choose(suite, data, {name: value for name, value in own.items() if value is not None}, max_series)
+    plan = make_plan(tasks, model or [], out, seed=seed, strict=strict, retry=retry)
+    for cell in {cell.task.id: cell for cell in plan.skipped}.values():
+        typer.echo(f"skipped {cell.task.id}: {cell.skip}", err=True)
+    typer.echo(f"{tasks.name}: {len(plan.todo)} to run, {len(plan.done)} done, {len(plan.skipped)} skipped", err=True)
+
+    run_job: Executor = in_process
+    if executor == "process":
+        threads = max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
+        run_job = FreshProcess(time_limit=time_limit, memory_limit=memory_limit, threads=threads)
+    with progress("running", total=len(plan.todo)) as advance:
+
+        def on_row(row: dict[str, Any]) -> None:
+            if row["status"] == "failed":
+                typer.echo(f"failed {row['task']}, {row['model']}: {row['reason']}", err=True)
+            advance()
+
+        scores = run(plan, executor=run_job, workers=workers, on_row=on_row)
+    typer.echo(f"scores: {out / 'scores.parquet'}", err=True)
+    if as_json:
+        echo_json({"out": out, "rows": plain_rows(scores)})
+    elif (scores["status"] == "ok").any():
+        print_board(leaderboard(scores))
+
+
+def choose(suite: str | None, data: Path | None, own: dict[str, Any], max_series: int | None) -> Suite:
+    """The suite that the options mean; a user's own file is a suite of one task."""
+    from stillroom.bench.tasks import Suite, load_suite, read_suite
+    from stillroom.core import registry
+    from stillroom.core.errors import RecipeError
+
+    if (suite is None) == (data is None):
+        known = ", ".join(registry.names("stillroom.suites"))
+        raise RecipeError(f"name one suite ({known}, or a YAML file), or your own file with --data")
+    if suite is not None:
+        chosen = load_suite(suite)
+    elif "prediction_length" not in own:
+        raise RecipeError("--data needs --prediction-length: how many steps to forecast")
+    else:
+        assert data is not None
+        task = {"id": data.name.partition(".")[0], "dataset": str(data), **own}
+        chosen = read_suite({"tasks": [task]}, data.name, folder=Path.cwd())
+    if max_series is None:
+        return chosen
+    tasks = tuple(task.model_copy(update={"max_series": max_series}) for task in chosen.tasks)
+    return Suite(chosen.name, chosen.description, tasks)
+
+
+@app.command("leaderboard")
+def leaderboard_command(
+    folder: Annotated[Path, typer.Argument(help="A folder that `stillroom bench run` wrote.")],
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the table to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Compare the models of a folder with seasonal naive, with intervals over tasks."""
+    from stillroom.bench.leaderboard import leaderboard
+    from stillroom.bench.rows import assemble
+
+    board = leaderboard(assemble(folder))
+    if csv is not None:
+        board.table.to_csv(csv, index=False)
+    if as_json:
+        echo_json({"models": plain_rows(board.table), "tasks": board.tasks, "left_out": board.left_out})
+    else:
+        print_board(board)
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table with None where it has no value."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def print_board(board: Leaderboard) -> None:
+    """The table for people: intervals in brackets, best model first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    def cell(row: dict[str, Any], name: str, form: str) -> str:
+        return f"{row[name]:{form}} [dim]{row[f'{name}_low']:{form}}–{row[f'{name}_high']:{form}}[/dim]"
+
+    first = board.metrics[0]
+    title = f"{len(board.tasks)} tasks, relative to seasonal-naive (lower is better), 95 % intervals over tasks"
+    table = Table(title=title, title_justify="left")
+    table.add_column("model", overflow="fold")
+    for name in [*(f"relative {metric}" for metric in board.metrics), f"skill {first}", "win rate", "rank"]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("failed", "seconds"):
+        table.add_column(name, justify="right")
+    for row in plain_rows(board.table):
+        flag = " (leakage)" if row.get("leakage") else ""
+        table.add_row(
+            f"{row['model']}{flag}",
+            *(cell(row, f"relative_{metric}", ".3f") for metric in board.metrics),
+            cell(row, "skill", ".0%"),
+            cell(row, "win_rate", ".0%"),
+            f"{row['average_rank']:.1f}",
+            str(row["failures"]),
+            f"{row['inference_seconds']:.1f}" if row.get("inference_seconds") is not None else "",
+        )
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)  # a file or a pipe has no width: nothing should be cut
+    console.print(table)
+    if board.left_out:
+        console.print(f"left out, as not every model has a score there: {', '.join(board.left_out)}", soft_wrap=True)

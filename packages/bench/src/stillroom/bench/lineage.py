@@ -1,0 +1,136 @@
+"""What a model is made of, read from its files before it is loaded: weights, base, adapter, teacher, training data.
+
+It opens `run.json`, `adapter_config.json` and the weights' bytes, and never imports a model library. A hub id is known
+by its commit; a baseline, which has no weights, by the version of the package that registers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stillroom.core import registry
+from stillroom.core.errors import MissingError
+from stillroom.core.registry import ResolvedModel
+
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx")
+SETTINGS = ("config.json", "adapter_config.json", "generation_config.json")
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model comes from, as far as its folder says."""
+
+    weights: str
+    """sha256 of weights and their settings; `hub:COMMIT`; or `PACKAGE==VERSION` for a baseline."""
+    bytes_on_disk: int
+    base_model: str | None = None
+    adapter: str | None = None
+    teacher: str | None = None
+    trained_on: tuple[str, ...] = ()
+    train_seconds: float | None = None
+
+
+def trace(model: ResolvedModel) -> Lineage:
+    """Read a resolved model's lineage.
+
+    Raises
+    ------
+    MissingError
+        For a hub id that is neither in the local cache nor reachable.
+    """
+    if model.source is None:
+        package = registry.entry_point("stillroom.models", model.id).dist
+        return Lineage(f"{package.name}=={package.version}" if package else "unknown", 0)
+    folder = Path(model.source).expanduser()
+    commit = None
+    if not folder.is_dir():
+        commit, snapshot = hub_commit(model.source)
+        if snapshot is None:
+            return Lineage(f"hub:{commit}", 0)
+        folder = snapshot
+    files = model_files(folder)
+    run, adapter = read_json(folder / "run.json"), read_json(folder / "adapter_config.json")
+    weights = f"hub:{commit}" if commit else digest(folder, files)
+    base = run.get("base_model") or adapter.get("base_model_name_or_path")
+    if base and Path(base).is_dir():  # the adapter's bytes alone do not say what it is added to
+        weights = hashlib.sha256(f"{weights}+{digest(Path(base), model_files(Path(base)))}".encode()).hexdigest()
+    seconds = run.get("train_seconds")
+    return Lineage(
+        weights=weights,
+        bytes_on_disk=sum(path.stat().st_size for path in files),
+        base_model=str(base) if base else None,
+        adapter=str(run.get("adapter") or adapter.get("peft_type") or "").lower() or None,
+        teacher=str(run["teacher"]) if run.get("teacher") else None,
+        trained_on=trained_on(folder),
+        train_seconds=float(seconds) if seconds is not None else None,
+    )
+
+
+def trained_on(folder: Path) -> tuple[str, ...]:
+    """Names of the data sets a model was trained on: the key `trained_on` of its `run.json` or of its card's header."""
+    names = read_json(folder / "run.json").get("trained_on")
+    card = folder / "README.md"
+    if names is None and card.is_file():
+        import yaml
+
+        head = card.read_text(encoding="utf-8", errors="replace").split("---")
+        try:
+            names = (yaml.safe_load(head[1]) or {}).get("trained_on") if len(head) > 2 and not head[0].strip() else None
+        except (yaml.YAMLError, AttributeError):
+            names = None
+    if isinstance(names, str):
+        names = [names]
+    return tuple(str(name) for name in names or ())
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Weights and the settings that change what they compute; training checkpoints are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if (path.suffix in WEIGHTS or path.name in SETTINGS)
+        and not any(part.startswith(("checkpoint", ".")) for part in path.relative_to(folder).parts)
+    )
+
+
+def digest(folder: Path, files: list[Path]) -> str:
+    """sha256 over the files' names and bytes."""
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            part = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(folder)} {part}\n".encode())
+    return whole.hexdigest()
+
+
+def hub_commit(source: str) -> tuple[str, Path | None]:
+    """Commit of a hub id's main branch and its local snapshot, if there is one: the hub is asked, then the cache."""
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(source, "config.json")
+    snapshot = Path(cached).parent if isinstance(cached, str) else None
+    if not constants.HF_HUB_OFFLINE:
+        try:
+            commit = HfApi().model_info(source, timeout=10).sha
+            return str(commit), snapshot if snapshot and snapshot.name == commit else None
+        except OSError:  # requests' and the hub's own errors are both OSErrors: no network, or no such repository
+            pass
+    if snapshot is None:
+        raise MissingError(
+            f"{source} is not in the local Hugging Face cache and the hub did not answer for it: "
+            "check the name and the network, or name a local folder"
+        )
+    return snapshot.name, snapshot
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty when there is none or it is not an object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,183 @@
+"""Run models on a suite and keep every score: plan first, refuse first, then compute what is not there yet.
+
+    plan = make_plan(load_suite("demo-forecast"), ["forecaster"], Path("out"))   # every user's mistake is found here
+    scores = run(plan)                                                           # a row a (task x model)
+
+A row is written as soon as it is done, so a killed run goes on where it was. The runner knows no task kind, no model
+and no metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillroom.bench.executor import Executor, FreshProcess
+from stillroom.bench.keys import row_key, stem
+from stillroom.bench.lineage import Lineage, trace
+from stillroom.bench.rows import assemble, read_row, write_row
+from stillroom.bench.tasks import Suite, kind_of
+from stillroom.bench.worker import Job
+from stillroom.core import registry
+from stillroom.core.errors import MissingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BASELINE = "seasonal-naive"
+"""Added to every run: what all scores are relative to."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model on one task, and what its row will say whatever the outcome."""
+
+    task: Any
+    model: str
+    lineage: Lineage
+    key: str
+    skip: str | None
+    """Why it cannot run; None when it can."""
+
+    @property
+    def stem(self) -> str:
+        """Its files' name."""
+        return stem(self.task.id, self.model)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do."""
+
+    suite: Suite
+    out: Path
+    seed: int
+    todo: tuple[Cell, ...]
+    done: tuple[Cell, ...]
+    skipped: tuple[Cell, ...]
+
+
+def make_plan(
+    suite: Suite, models: Sequence[str], out: Path, *, seed: int = 0, strict: bool = False, retry: bool = False
+) -> Plan:
+    """Resolve models, load every task's data, and find out what is done already. Nothing is written or computed.
+
+    Parameters
+    ----------
+    suite
+        What to run.
+    models
+        As a user names them; seasonal naive is added in front.
+    out
+        The folder of rows that may be there from an earlier run.
+    seed
+        For models that draw samples; part of the key.
+    strict
+        Refuse when the data of a task cannot be had here, instead of skipping it.
+    retry
+        Plan failed rows again. Without it they are done, as a row that hit its time limit would cost that time again.
+
+    Raises
+    ------
+    UserError
+        An unknown model, a missing file or column, a horizon longer than the data, …: one sentence.
+    """
+    names = list(dict.fromkeys([BASELINE, *models]))
+    lineages = {name: trace(registry.resolve_model(name)) for name in names}
+    todo, done, skipped = [], [], []
+    for task in suite.tasks:
+        kind = kind_of(task.kind)
+        try:
+            fingerprint = kind.load(task).fingerprint
+        except MissingError as error:
+            if strict:
+                raise MissingError(f"task {task.id}: {error}") from None
+            skipped += [Cell(task, name, lineages[name], "", f"data: {error}") for name in names]
+            continue
+        for name in names:
+            key = row_key(kind, task, fingerprint, lineages[name], {}, seed)
+            cell = Cell(task, name, lineages[name], key, None)
+            row = read_row(out, cell.stem)
+            finished = (
+                row is not None and row["key"] == key and row["status"] in (("ok",) if retry else ("ok", "failed"))
+            )
+            (done if finished else todo).append(cell)
+    return Plan(suite, out, seed, tuple(todo), tuple(done), tuple(skipped))
+
+
+def run(
+    plan: Plan,
+    *,
+    executor: Executor | None = None,
+    workers: int = 1,
+    on_row: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> pd.DataFrame:
+    """Compute what is to do, write a row each, and return all scores of the folder.
+
+    Parameters
+    ----------
+    plan
+        From `make_plan`.
+    executor
+        Default: a fresh process a job, without limits.
+    workers
+        Jobs at a time.
+    on_row
+        Called with every row once it is durable, in this thread.
+    """
+    executor = executor or FreshProcess()
+    for cell in plan.skipped:
+        write_row(plan.out, cell.stem, _row(plan, cell, {"status": "skipped", "reason": cell.skip}))
+    pool = ThreadPoolExecutor(max_workers=workers)
+    futures = [pool.submit(_compute, plan, cell, executor) for cell in plan.todo]
+    try:
+        for future in as_completed(futures):
+            on_row(future.result())
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        if isinstance(executor, FreshProcess):
+            executor.stop()
+        raise
+    finally:
+        pool.shutdown()
+    return assemble(plan.out)
+
+
+def _compute(plan: Plan, cell: Cell, executor: Executor) -> dict[str, Any]:
+    predictions = plan.out / "predictions" / f"{cell.stem}.parquet"
+    job = Job(cell.task.model_dump(mode="json"), cell.model, plan.seed, str(predictions))
+    outcome = executor(job, plan.out / "logs" / f"{cell.stem}.log")
+    if outcome["status"] == "ok":
+        outcome["predictions"] = str(predictions.relative_to(plan.out))
+    row = _row(plan, cell, outcome)
+    if outcome.get("reason") != "stopped":  # Ctrl-C: it was not the model's fault, so it is no row
+        write_row(plan.out, cell.stem, row)
+    return row
+
+
+def _row(plan: Plan, cell: Cell, outcome: dict[str, Any]) -> dict[str, Any]:
+    lineage = cell.lineage
+    return {
+        "suite": plan.suite.name,
+        "task": cell.task.id,
+        "kind": cell.task.kind,
+        "dataset": cell.task.dataset,
+        "model": cell.model,
+        "leakage": cell.task.dataset in lineage.trained_on,
+        "base_model": lineage.base_model,
+        "adapter": lineage.adapter,
+        "teacher": lineage.teacher,
+        "train_seconds": lineage.train_seconds,
+        "bytes_on_disk": lineage.bytes_on_disk,
+        "cost_usd": 0.0,  # only stillroom.teacher talks to paid models, and its task kinds will say what they paid
+        "tokens": 0,
+        "seed": plan.seed,
+        "key": cell.key,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **outcome,
+    }

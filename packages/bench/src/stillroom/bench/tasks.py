@@ -1,0 +1,141 @@
+"""A task is data: one data set, one job, its metrics. A suite is a list of tasks, written in YAML.
+
+    description: my shops
+    defaults: {kind: forecast, windows: 3}     # merged into every task
+    tasks:
+      - {id: sales, dataset: sales.csv, prediction_length: 28}
+
+This file knows how a suite is found, read and refused. It does not know what a forecast is: every task names its kind,
+and kinds register themselves under the entry-point group `stillroom.tasks`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stillroom.core import registry
+from stillroom.core.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOCAL_SUFFIXES = (".csv", ".parquet", ".jsonl", ".jsonl.gz")
+"""A `dataset` that ends like this is a file; a relative one is looked for beside the suite that names it."""
+
+
+class Kind(Protocol):
+    """What a package registers under `stillroom.tasks` to bring a kind of task; any object of this shape will do."""
+
+    name: str
+    """What `kind:` says in a suite."""
+    spec: type[BaseModel]
+    """The pydantic model of one task. Has the fields `id`, `kind` and `dataset`; unknown keys are forbidden."""
+    metrics: tuple[str, ...]
+    """The headline metrics, the first of them ranks the leaderboard. Lower is better, zero is perfect."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same predictions would get another score."""
+
+    def load(self, spec: Any) -> Any:
+        """Return the task's data, whose `fingerprint` is a hash of its content.
+
+        Raises `MissingError` when the data cannot be had here (the task is skipped), and another `UserError` when the
+        task cannot be meant as written (nothing is run at all).
+        """
+
+    def predict(self, model: Any, spec: Any, data: Any) -> pd.DataFrame:
+        """Ask the model for everything the task wants; the frame is kept, so that it can be scored again."""
+
+    def score(self, spec: Any, data: Any, predictions: pd.DataFrame) -> dict[str, float]:
+        """Metrics by their upper-case names."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named list of tasks with unique ids."""
+
+    name: str
+    description: str
+    tasks: tuple[Any, ...]
+
+
+def load_suite(name: str) -> Suite:
+    """Read a suite by its registered name (`chronos-benchmark-ii`) or from a YAML file.
+
+    Raises
+    ------
+    RecipeError
+        For an unknown suite or kind, unknown or missing keys, or two tasks with one id: one sentence, with the nearest
+        known name.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = Path(registry.get("stillroom.suites", name))
+    elif not path.is_file():
+        raise DataError(f"there is no suite file {name}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{name} is not YAML: {' '.join(str(error).split())}") from None
+    return read_suite(content, path.stem, folder=path.parent)
+
+
+def read_suite(content: Any, name: str, *, folder: Path | None = None) -> Suite:
+    """Make a suite of what its YAML says; `folder` is where relative data files are looked for (default: here)."""
+    if not isinstance(content, Mapping) or not content.get("tasks"):
+        raise RecipeError(f"suite {name} has no list of `tasks`")
+    refuse_unknown(content, ("description", "defaults", "tasks"), f"suite {name}")
+    defaults = content.get("defaults") or {}
+    tasks = []
+    for position, values in enumerate(content["tasks"], start=1):
+        if not isinstance(values, Mapping):
+            raise RecipeError(f"suite {name}: task {position} is not a mapping of keys to values")
+        tasks.append(read_task({**defaults, **values}, f"suite {name}: task {values.get('id', position)}", folder))
+    seen: set[str] = set()
+    for task in tasks:
+        if task.id in seen:
+            raise RecipeError(f"suite {name}: two tasks have the id {task.id!r}; ids are how scores are told apart")
+        seen.add(task.id)
+    return Suite(name, str(content.get("description") or ""), tuple(tasks))
+
+
+def read_task(values: Mapping[str, Any], where: str, folder: Path | None = None) -> Any:
+    """Validate one task against the spec of its kind; `where` begins the sentence when it cannot be meant."""
+    values = dict(values)
+    spec = kind_of(values.get("kind", "forecast")).spec
+    refuse_unknown(values, spec.model_fields, where)
+    dataset = values.get("dataset")
+    if folder is not None and isinstance(dataset, str) and dataset.endswith(LOCAL_SUFFIXES):
+        values["dataset"] = str((folder / dataset).resolve())
+    try:
+        return spec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise RecipeError(f"{where}: the key {key!r} is missing") from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{problem}") from None
+
+
+def kind_of(name: str) -> Kind:
+    """The registered kind of that name."""
+    kind: Kind = registry.get("stillroom.tasks", name)
+    return kind
+
+
+def refuse_unknown(values: Mapping[str, Any], known: Sequence[str] | Mapping[str, Any], where: str) -> None:
+    """Raise `RecipeError` for the first key that is not known, and name the nearest that is."""
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), list(known), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise RecipeError(f"{where}: unknown key {key!r}; {hint}")

@@ -1,0 +1,163 @@
+"""One model on one task, from the names of both to a score. `python -m stillroom.bench.worker` is the child process.
+
+The child reads one job as a JSON line on stdin and answers with one JSON object on what was its stdout; everything a
+model prints goes to stderr, which the parent keeps as the log. Stdin stays open as a lifeline: when the parent dies,
+however it dies, the child reads end-of-file and leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import threading
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a child must know: plain values, so that it travels as JSON."""
+
+    task: dict[str, Any]
+    model: str
+    seed: int
+    predictions: str
+    """Where the predictions are written, as Parquet."""
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+
+def execute(job: Job) -> dict[str, Any]:
+    """Run one job to its outcome: columns of a score row. Whatever the model raises becomes `failed` with the reason;
+    the traceback goes to stderr.
+    """
+    outcome: dict[str, Any] = {"status": "failed"}
+    try:
+        outcome |= _score(job)
+        outcome["status"] = "ok"
+    except Exception as error:  # any model may raise anything; the other rows must go on
+        traceback.print_exc()
+        outcome["reason"] = one_line(f"{type(error).__name__}: {error}")
+    outcome["versions"] = versions()
+    return outcome
+
+
+def _score(job: Job) -> dict[str, Any]:
+    import numpy as np
+
+    from stillroom.bench.tasks import kind_of, read_task
+    from stillroom.core.registry import resolve_model
+    from stillroom.core.runs import write_atomic
+
+    spec = read_task(job.task, f"task {job.task.get('id')}")
+    kind = kind_of(spec.kind)
+    data = kind.load(spec)
+    start = time.perf_counter()
+    model = resolve_model(job.model).load()
+    loaded = time.perf_counter()
+    random.seed(job.seed)
+    np.random.seed(job.seed)  # noqa: NPY002 — models of others draw from the global generator
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(job.seed)
+    predictions = kind.predict(model, spec, data)
+    predicted = time.perf_counter()
+    metrics = kind.score(spec, data, predictions)
+    buffer = BytesIO()
+    predictions.to_parquet(buffer, index=False)
+    write_atomic(Path(job.predictions), buffer.getvalue())
+    return {
+        "metrics": metrics,
+        "notes": one_line(str(getattr(model, "notes", "") or "")),
+        "load_seconds": loaded - start,
+        "inference_seconds": predicted - loaded,
+        "parameters": count_parameters(model),
+    }
+
+
+def count_parameters(model: Any) -> int | None:
+    """Parameters of a torch module, or of the one that the model holds as `.model`; None when there is neither."""
+    for candidate in (model, getattr(model, "model", None)):
+        if callable(getattr(candidate, "parameters", None)):
+            return sum(parameter.numel() for parameter in candidate.parameters())  # type: ignore[union-attr]
+    return None
+
+
+def versions() -> dict[str, str]:
+    """Python and the installed packages whose modules took part in the outcome."""
+    taking_part = {name.partition(".")[0] for name in sys.modules}
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package, module in {
+        "chronos-forecasting": "chronos",
+        "gluonts": "gluonts",
+        "numpy": "numpy",
+        "pandas": "pandas",
+        "peft": "peft",
+        "statsforecast": "statsforecast",
+        "torch": "torch",
+        "transformers": "transformers",
+    }.items():
+        if module in taking_part:
+            found[package] = metadata.version(package)
+    found |= {name: metadata.version(name) for name in ("stillroom-core", "stillroom-series", "stillroom-bench")}
+    return found
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would also count the parent this process was forked from
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+
+
+def one_line(text: str, longest: int = 300) -> str:
+    """The text without line breaks, cut where a table could not show it any more."""
+    text = " ".join(text.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _leave_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def main() -> None:
+    """Answer one job."""
+    job = Job(**json.loads(_first_line()))
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    outcome = execute(job) | {"peak_memory_mb": peak_memory()}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with os.fdopen(answer, "w") as file:
+        json.dump(outcome, file)
+    os._exit(0)  # the answer is given: libraries that hang or crash while they are torn down no longer matter
+
+
+def _first_line() -> bytes:
+    """The job, read byte by byte from the file descriptor: a buffered reader would hold stdin's lock to the end."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    return line
+
+
+if __name__ == "__main__":
+    main()
