@@ -10,8 +10,8 @@ Knows arrays only: no models, no frames, no frequencies. The rules, each of whic
 - Where the seasonal error is zero (a constant history) or does not exist, MASE, SQL and RMSSE leave the series out.
 - The quantile loss is twice the pinball loss. WQL is, for each level, its sum over cells divided by the sum of |y|, and
   then the mean over levels.
-- A forecast that is missing is left out of every mean over cells; in WQL and ND it costs nothing although its |y| counts.
-  The published figures are made that way, and MISSING says what share of cells it was, so that nobody wins by silence.
+- A forecast that is missing (NaN) is left out of every mean over cells; in WQL and ND it costs nothing although its |y|
+  counts. The published figures are made that way; MISSING says what share it was, so that nobody wins by silence.
 - MAPE leaves out cells where y = 0; SMAPE cells where y and the forecast are both 0. Both are fractions, not percent.
 - A metric with no cells at all is NaN.
 """
@@ -43,6 +43,8 @@ METRICS = (
     "MISSING",
 )
 
+_BLOCK = 1 << 15  # steps of history held end to end: 256 kB, small enough for the cache and for a reused allocation
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
@@ -61,7 +63,7 @@ class Scores:
         MAPE, SMAPE, ND  percentage errors of the median; ND is the sum of |error| over the sum of |y|
         COVERAGE  share of cells between the lowest and the highest level, to hold against their distance (0.8)
         CROSSING  share of neighbouring levels whose forecasts stand in the wrong order
-        MISSING   share of cells without a forecast
+        MISSING   share of cells and levels without a forecast
     items
         One array of shape (n,) a name: MASE and WQL by series (NaN where undefined), and the two sums that WQL is made
         of, `quantile_loss` (over steps and levels) and `abs_target` (over steps), for resampling series.
@@ -109,45 +111,52 @@ def evaluate(
             f"{len(past)} histories."
         )
 
-    error = truth[..., None] - quantiles  # (n, horizon, levels)
-    there = np.isfinite(truth)
-    gone = ~there[..., None] | np.isnan(error)
-    if gone.any():  # missing cells add nothing to any sum, and the counts below know them
+    truth = np.where(np.isfinite(truth), truth, np.nan)
+    error = np.array(np.moveaxis(quantiles, -1, 0), order="C")  # (levels, n, horizon): sums run along memory
+    np.subtract(truth, error, out=error)
+    gone = np.isnan(error)
+    if gone.any():  # missing cells add nothing to any sum, and the counts know them
+        unseen = np.isnan(truth)
         error[gone] = 0.0
-        truth = np.where(there, truth, 0.0)
-    counts = truth.shape[1] - gone.sum(axis=1)  # (n, levels)
-    loss = np.abs(error).sum(axis=1) + (2 * levels - 1) * error.sum(axis=1)  # twice the pinball loss, (n, levels)
-    point_error, point_counts = error[..., middle[0]], counts[:, middle[0]]
-    absolute, squared = np.abs(point_error), point_error**2
-    size = np.abs(truth)
-    error_sum, size_sum = absolute.sum(axis=1), size.sum(axis=1)
-    scale, squared_scale = seasonal_errors(past, season_length)
+        truth[unseen] = 0.0
+        asked, missing = len(levels) * (~unseen).sum(), gone.sum() - len(levels) * unseen.sum()
+        counts = truth.shape[1] - gone.sum(axis=-1)
+    else:
+        asked, missing = gone.size, 0
+        counts = np.full(gone.shape[:2], truth.shape[1])
+    ones = np.ones(truth.shape[1])
+    size, absolute = np.abs(truth), np.abs(error)
+    loss = absolute @ ones + (2 * levels - 1)[:, None] * (error @ ones)  # twice the pinball loss, (levels, n)
+    size_sum, loss_sum = size @ ones, loss.sum(axis=0)
+    point = middle[0]
+    error_sum, square_sum = absolute[point] @ ones, np.square(error[point]) @ ones
+    seen = counts[point]
+    scale, square_scale = seasonal_errors(past, season_length)
     scaled = np.isfinite(scale)
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # a metric with no cells is NaN
-        mse = squared.sum() / point_counts.sum()
-        rmsse = np.sqrt(squared.sum(axis=1) / point_counts / squared_scale)
-        point = ~gone[..., middle[0]]
-        forecast_size = np.abs(truth - point_error)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a metric without cells is NaN
+        mse = square_sum.sum() / seen.sum()
+        rmsse = np.sqrt(square_sum / seen / square_scale)
+        rmsse = rmsse[np.isfinite(rmsse)]
         totals = {
-            "MASE": (error_sum / scale)[scaled].sum() / point_counts[scaled].sum(),
-            "WQL": loss.sum() / size_sum.sum() / len(levels),
-            "SQL": ((loss / scale[:, None])[scaled].sum(axis=0) / counts[scaled].sum(axis=0)).mean(),
-            "MAE": error_sum.sum() / point_counts.sum(),
+            "MASE": (error_sum / scale)[scaled].sum() / seen[scaled].sum(),
+            "WQL": loss_sum.sum() / size_sum.sum() / len(levels),
+            "SQL": ((loss / scale)[:, scaled].sum(axis=1) / counts[:, scaled].sum(axis=1)).mean(),
+            "MAE": error_sum.sum() / seen.sum(),
             "MSE": mse,
             "RMSE": np.sqrt(mse),
-            "RMSSE": rmsse[np.isfinite(rmsse)].mean() if np.isfinite(rmsse).any() else np.nan,
-            "MAPE": _mean(absolute, size, point),
-            "SMAPE": _mean(2 * absolute, size + forecast_size, point),
+            "RMSSE": rmsse.sum() / len(rmsse) if len(rmsse) else np.nan,
+            "MAPE": _mean_ratio(absolute[point], size, gone[point]),
+            "SMAPE": _mean_ratio(2 * absolute[point], size + np.abs(truth - error[point]), gone[point]),
             "ND": error_sum.sum() / size_sum.sum(),
-            "COVERAGE": _share((error[..., 0] >= 0) & (error[..., -1] <= 0), ~gone[..., 0] & ~gone[..., -1]),
-            "CROSSING": _share(np.diff(quantiles) < 0, ~np.isnan(np.diff(quantiles))),
-            "MISSING": _share(gone, np.broadcast_to(there[..., None], gone.shape)),
+            "COVERAGE": _share((error[0] >= 0) & (error[-1] <= 0), gone[0] | gone[-1]),
+            "CROSSING": _share(error[1:] > error[:-1], gone[1:] | gone[:-1]),
+            "MISSING": missing / np.float64(asked),
         }
         items = {
-            "MASE": error_sum / scale / point_counts,
-            "WQL": loss.sum(axis=1) / size_sum / len(levels),
-            "quantile_loss": loss.sum(axis=1),
+            "MASE": error_sum / scale / seen,
+            "WQL": loss_sum / size_sum / len(levels),
+            "quantile_loss": loss_sum,
             "abs_target": size_sum,
         }
     return Scores({name: float(value) for name, value in totals.items()}, items)
@@ -162,43 +171,46 @@ def seasonal_errors(past: Sequence[np.ndarray], season_length: int) -> tuple[np.
         Both of shape (n,); NaN where there is no pair of observed values or all pairs are equal.
     """
     lengths = np.array([len(history) for history in past], dtype=np.int64)
-    absolute, squared = np.full((2, len(past)), np.nan)
-    for lag, chosen in ((season_length, lengths >= season_length), (1, lengths < season_length)):
-        if chosen.any():
-            histories = [past[i] for i in np.flatnonzero(chosen)]
-            absolute[chosen], squared[chosen] = _lagged(histories, lengths[chosen], lag)
+    absolute, squared = np.empty((2, len(past)))
+    short = lengths < season_length
+    for lag, chosen in ((season_length, np.flatnonzero(~short)), (1, np.flatnonzero(short))):
+        block_ends = np.flatnonzero(np.diff(np.cumsum(lengths[chosen]) // _BLOCK)) + 1
+        for block in np.split(chosen, block_ends):
+            if len(block):
+                absolute[block], squared[block] = _lagged([past[i] for i in block], lengths[block], lag)
     return absolute, squared
 
 
-def _lagged(histories: list[np.ndarray], lengths: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Do it for histories of one lag: all of them end to end in one array, summed between their bounds."""
+def _lagged(histories: Sequence[np.ndarray], lengths: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Do it for a block of histories and one lag: all end to end in one array, summed between their bounds."""
     flat = np.concatenate(histories).astype(np.float64, copy=False)
     steps = np.zeros(len(flat) + 1)  # longer than the differences, so that every bound is an index
     pairs = max(len(flat) - lag, 0)
     np.subtract(flat[lag:], flat[:pairs], out=steps[:pairs])
-    starts = np.cumsum(lengths) - lengths
-    bounds = np.stack(
-        [starts, starts + np.maximum(lengths - lag, 0)], axis=1
-    ).ravel()  # what follows a bound is dropped
     counts = np.maximum(lengths - lag, 0)
-    empty = counts == 0
-    seen = np.isfinite(steps)
-    if not seen.all():
-        steps[~seen] = 0.0
-        counts = np.add.reduceat(seen, bounds, dtype=np.int64)[::2]
-    absolute = np.add.reduceat(np.abs(steps), bounds)[::2]
-    squared = np.add.reduceat(steps**2, bounds)[::2]
-    undefined = empty | (absolute == 0)  # nothing seen is also a sum of zero
+    starts = np.cumsum(lengths) - lengths
+    bounds = np.stack([starts, starts + counts], axis=1).ravel()  # every second sum runs from one series to the next
+    undefined = counts == 0
+    unseen = ~np.isfinite(steps)
+    if unseen.any():
+        steps[unseen] = 0.0
+        counts = counts - np.add.reduceat(unseen, bounds, dtype=np.int64)[::2]
+    np.abs(steps, out=steps)
+    absolute = np.add.reduceat(steps, bounds)[::2]
+    np.square(steps, out=steps)
+    squared = np.add.reduceat(steps, bounds)[::2]
+    undefined |= absolute == 0  # also where no pair was seen
     counts = np.where(undefined, 1, counts)
     return np.where(undefined, np.nan, absolute / counts), np.where(undefined, np.nan, squared / counts)
 
 
-def _mean(part: np.ndarray, whole: np.ndarray, counted: np.ndarray) -> float:
-    """Mean of part / whole over the cells that count and have a whole."""
-    counted = counted & (whole != 0)
-    return float((part[counted] / whole[counted]).mean()) if counted.any() else np.nan
+def _mean_ratio(part: np.ndarray, whole: np.ndarray, gone: np.ndarray) -> float:
+    """Mean of part / whole over the cells that are there and have a whole."""
+    counted = (whole != 0) & ~gone
+    total = np.divide(part, whole, out=np.zeros_like(part), where=counted).sum()
+    return float(total / np.float64(counted.sum()))
 
 
-def _share(what: np.ndarray, counted: np.ndarray) -> float:
-    """Share of the cells that count where something is so."""
-    return float((what & counted).sum() / np.float64(counted.sum()))
+def _share(what: np.ndarray, gone: np.ndarray) -> float:
+    """Share of the cells that are there where something is so."""
+    return float((what & ~gone).sum() / np.float64(gone.size - np.count_nonzero(gone)))
