@@ -13,7 +13,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import distributions
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +23,7 @@ from stillroom.core import registry
 from stillroom.core.errors import StillroomError, UserError
 from stillroom.core.plain import to_plain
 from stillroom.core.progress import progress
+from stillroom.core.runs import versions
 
 __all__ = ["app", "echo_json", "main", "progress"]
 
@@ -74,30 +74,34 @@ app = typer.Typer(
 )
 
 
+def _print_versions(wanted: bool) -> None:
+    if wanted:
+        for name, version in versions().items():
+            typer.echo(f"{name} {version}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the installed versions and leave.", is_eager=True)
+        bool, typer.Option("--version", help="Print what is installed.", is_eager=True, callback=_print_versions)
     ] = False,
 ) -> None:
-    if version:
-        found = {dist.name: dist.version for dist in distributions() if dist.name.startswith("stillroom")}
-        for name in sorted(found):
-            typer.echo(f"{name} {found[name]}")
-        raise typer.Exit
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process: `arguments` default to the process's own."""
+    code: Any = 0
     try:
         get_command(app)(args=None if arguments is None else list(arguments), prog_name="stillroom")
+    except SystemExit as leaving:  # how Typer ends, also when all is well
+        code = leaving.code
     except StillroomError as error:
         typer.echo(f"error: {error}", err=True)
         code = 2 if isinstance(error, UserError) else 1
-    except KeyboardInterrupt:  # while a sub-command was being imported
+    except KeyboardInterrupt:  # where Typer does not catch it
         code = 130
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 0
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader left (`stillroom … | head`): nothing to say, and nobody to say it to

@@ -14,6 +14,7 @@ from typing import Any
 
 DELAY = 2.0  # seconds of silence: what is over sooner needs no bar
 INTERVAL = 10.0  # seconds between two plain lines: a log file should stay readable
+_terminal = threading.Lock()  # one bar at a time: the work inside a work stays silent
 
 
 @contextmanager
@@ -52,7 +53,7 @@ class _Bar:
 
     def show(self) -> None:
         with self.lock:
-            if self.closed:
+            if self.closed or not _terminal.acquire(blocking=False):
                 return
             from rich.console import Console
             from rich.progress import (
@@ -87,6 +88,7 @@ class _Bar:
             self.closed = True
             if self.bar is not None:
                 self.bar.stop()
+                _terminal.release()
 
 
 class _Lines:
