@@ -42,9 +42,8 @@ class _Installed(TyperCommand):
     def load(self) -> Any:
         sub_app = registry.get(COMMANDS, str(self.name))
         if not isinstance(sub_app, typer.Typer):
-            raise UserError(
-                f"the command {self.name!r} is registered as a {type(sub_app).__name__}, not as a Typer app"
-            )
+            kind = type(sub_app).__name__
+            raise UserError(f"the command {self.name!r} is registered as {kind}, not as a Typer app")
         command = get_command(sub_app)
         # Shell completion is installed for `stillroom`, not for each of its parts.
         command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
@@ -118,9 +117,10 @@ def _summary(name: str) -> str:
     """The one line that `--help` shows: the package's own, or why the command cannot work."""
     try:
         entry = registry.entry_point(COMMANDS, name)
-    except UserError as error:
-        return f"broken: {error}"
-    missing = registry.missing_module(entry)
-    if missing:
-        return f"broken: its module {missing} is not installed"
-    return str(entry.dist.metadata["Summary"] or "") if entry.dist else ""
+        missing = registry.missing_module(entry)
+    except Exception as error:  # an outsider's metadata may be wrong in any way; the rest must go on
+        line = f"broken: {error}"
+    else:
+        line = f"broken: its module {missing} is not installed" if missing else ""
+        line = line or str(entry.dist.metadata["Summary"] or "" if entry.dist else "")
+    return line.replace("[", r"\[")  # or rich would take it for markup

@@ -20,7 +20,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from stillroom.core.errors import ModelError, RecipeError, UserError
+from stillroom.core.errors import MissingError, ModelError, RecipeError, UserError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -158,9 +158,8 @@ def _registered(name: str) -> ResolvedModel:
         return ResolvedModel(name, str(entry), partial(_claiming(str(entry)).load, str(entry)))
     if callable(entry):
         return ResolvedModel(name, None, entry)
-    raise ModelError(
-        f"{name!r} is registered as a {type(entry).__name__}: a model is a Path, a ModelFamily or a callable"
-    )
+    kind = type(entry).__name__
+    raise ModelError(f"{name!r} is registered as {kind}: a model must be a Path, a ModelFamily or a callable")
 
 
 def _claiming(source: str) -> ModelFamily:
@@ -178,8 +177,9 @@ def _claiming(source: str) -> ModelFamily:
         raise ModelError(f"{source!r} could be of the families {', '.join(claims)}: write FAMILY:{source}")
     if claims:
         return next(iter(claims.values()))
-    if len(failures) == 1:
-        raise failures[0]
+    for failure in failures:
+        if isinstance(failure, MissingError):  # it may well be theirs, once the network is there
+            raise failure
     reasons = "".join(f"; {error}" for error in failures)
     raise ModelError(
         f"no installed model family knows {source!r}{reasons}: check it, or install the package of its family"
