@@ -177,7 +177,7 @@ def _interval(
     columns = np.stack([baseline, residual, residual**2, residual * baseline, baseline**2], axis=1)
     sums = np.concatenate([counts @ columns for counts in _draws(len(baseline), resamples, seed)])
     total, drift, rr, rb, bb = sums.T
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         shift = -drift / total  # the resample's gain, less the sample's
         spread = rr + 2 * shift * rb + shift**2 * bb  # the sum of the resample's own squared residuals
         # Where one item was drawn throughout, or only items on which the baseline has no loss, nothing is bounded.
