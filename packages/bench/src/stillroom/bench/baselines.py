@@ -102,7 +102,7 @@ class Statistical:
         # The q-quantile is an end of the central interval that holds |2q - 1| of the mass; the median is the mean.
         percents = {level: round(abs(200 * level - 100), 6) for level in levels}
         answer = statsforecast_model(self.model)(season_length=season).forecast(
-            y=values, h=horizon, level=sorted({percent for percent in percents.values() if percent > 0})
+            y=values, h=horizon, level=sorted({percent for percent in percents.values() if percent > 0}) or None
         )
         ends = {(name[:2], float(name[3:])): values for name, values in answer.items() if name[:2] in ("lo", "hi")}
         columns = [
@@ -121,7 +121,8 @@ def fill(history: np.ndarray) -> np.ndarray:
     if len(observed) == 0:
         return np.empty(0)
     steps = np.arange(observed[0], len(history))
-    return np.interp(steps, observed, history[observed])
+    values: np.ndarray = np.interp(steps, observed, history[observed])
+    return values
 
 
 def statsforecast_model(name: str) -> Any:

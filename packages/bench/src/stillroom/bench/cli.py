@@ -142,7 +142,8 @@ def leaderboard_command(
 
 def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of a table with None where it has no value."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+    rows = frame.astype(object).where(frame.notna(), None)
+    return [dict(zip(rows.columns, values, strict=True)) for values in rows.itertuples(index=False)]
 
 
 def print_board(board: Leaderboard) -> None:

@@ -55,11 +55,7 @@ class FreshProcess:
     ) -> None:
         self.time_limit = time_limit
         self.memory_limit = memory_limit
-        self.environment = dict(os.environ)
-        if threads is not None:
-            self.environment = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)} | dict(
-                os.environ
-            )
+        self.threads = threads
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -75,10 +71,11 @@ class FreshProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                env=self.environment,
+                env=self._environment(),
                 start_new_session=True,  # so that its own children can be ended with it
             )
-            assert child.stdin and child.stdout
+            assert child.stdin is not None
+            assert child.stdout is not None
             with suppress(BrokenPipeError):  # it died at once: its exit code says more
                 child.stdin.write(job.to_json().encode() + b"\n")
                 child.stdin.flush()
@@ -95,6 +92,13 @@ class FreshProcess:
         elif peak is not None:
             outcome.setdefault("peak_memory_mb", peak)
         return outcome
+
+    def _environment(self) -> dict[str, str]:
+        """This process's own; what the user set there about threads stands."""
+        if self.threads is None:
+            return dict(os.environ)
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        return dict.fromkeys(names, str(self.threads)) | os.environ
 
     def _wait(self, child: subprocess.Popen[bytes]) -> tuple[str | None, float | None]:
         """Wait for the child's end, or end it; returns why it was ended and its peak memory when that was watched."""

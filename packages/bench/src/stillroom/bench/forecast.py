@@ -155,8 +155,6 @@ class Forecast:
 
 def read_panel(spec: ForecastTask) -> Panel:
     """The series a task names: a file or prefixed source, a registered data set, or a Chronos benchmark name."""
-    from stillroom.series.intake import load, load_named
-
     options: dict[str, Any] = {
         name: getattr(spec, name)
         for name in (
@@ -165,12 +163,16 @@ def read_panel(spec: ForecastTask) -> Panel:
         if getattr(spec, name) != ForecastTask.model_fields[name].default
     }  # fmt: skip
     if ":" in spec.dataset or spec.dataset.endswith(LOCAL_SUFFIXES):
+        from stillroom.series.intake import load
+
         return load(spec.dataset, **options)
     if options:
         raise RecipeError(f"task {spec.id}: {', '.join(options)} can only be given for a file, not for {spec.dataset}")
     if spec.dataset in registry.names("stillroom.datasets"):
-        source = registry.get("stillroom.datasets", spec.dataset)
-        return source() if callable(source) else load(source)
+        panel: Panel = registry.get("stillroom.datasets", spec.dataset)()
+        return panel
+    from stillroom.series.intake import load_named
+
     return load_named(spec.dataset)
 
 

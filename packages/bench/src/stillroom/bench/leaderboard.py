@@ -28,7 +28,7 @@ CLIP = 100.0
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """`table` has one row a model, best first; `tasks` are those compared, `left_out` those that not all models have."""
+    """`table` has one row a model, best first; `tasks` were compared, `left_out` are those that not all models have."""
 
     table: pd.DataFrame
     metrics: tuple[str, ...]
@@ -118,14 +118,16 @@ def win_share(errors: np.ndarray) -> np.ndarray:
     """Share of the other models that each model beats on each task (tasks, models); ties count half."""
     others = max(errors.shape[1] - 1, 1)
     mine, theirs = errors[:, :, None], errors[:, None, :]
-    won = (mine < theirs).sum(2) + 0.5 * ((mine == theirs).sum(2) - 1)  # -1: not against itself
-    return won / others
+    won: np.ndarray = (mine < theirs).sum(2) + 0.5 * ((mine == theirs).sum(2) - 1)  # -1: not against itself
+    won /= others
+    return won
 
 
 def average_ranks(errors: np.ndarray) -> np.ndarray:
     """Rank of each model on each task (tasks, models), 1 is best; ties share the mean of theirs."""
     mine, theirs = errors[:, :, None], errors[:, None, :]
-    return 1 + (theirs < mine).sum(2) + ((mine == theirs).sum(2) - 1) / 2
+    ranks: np.ndarray = 1 + (theirs < mine).sum(2) + ((mine == theirs).sum(2) - 1) / 2
+    return ranks
 
 
 def add_interval(table: dict[str, Any], name: str, value: np.ndarray, resampled: np.ndarray) -> None:

@@ -88,7 +88,9 @@ def make_plan(
     """
     names = list(dict.fromkeys([BASELINE, *models]))
     lineages = {name: trace(registry.resolve_model(name)) for name in names}
-    todo, done, skipped = [], [], []
+    todo: list[Cell] = []
+    done: list[Cell] = []
+    skipped: list[Cell] = []
     for task in suite.tasks:
         kind = kind_of(task.kind)
         try:

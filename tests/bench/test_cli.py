@@ -1,0 +1,77 @@
+"""The real command in real processes: results, exit codes, sentences."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+
+def test_your_own_file_is_judged_without_yaml(stillroom, shops, tmp_path):
+    out = tmp_path / "out"
+    done = stillroom(
+        "bench", "run", "--data", shops, "--prediction-length", 6, "--windows", 3, "--item-id", "shop",
+        "--timestamp", "month", "--target", "sales", "--model", "auto-theta", "--out", out,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "seasonal-naive" in done.stdout
+    assert "auto-theta" in done.stdout
+    scores = pd.read_parquet(out / "scores.parquet").set_index("model")
+    assert scores["status"].tolist() == ["ok", "ok"]
+    assert scores.loc["seasonal-naive", "MASE"] == pytest.approx(1)  # a trend of one a month, before and after
+    assert scores.loc["auto-theta", "MASE"] < 1
+
+    board = stillroom("bench", "leaderboard", out, "--csv", tmp_path / "board.csv", "--json")
+    models = json.loads(board.stdout)["models"]
+    assert [row["model"] for row in models] == ["auto-theta", "seasonal-naive"]
+    assert pd.read_csv(tmp_path / "board.csv")["relative_WQL"].tolist() == pytest.approx(
+        [r["relative_WQL"] for r in models]
+    )
+    assert "auto-theta" in stillroom("bench", "leaderboard", out).stdout
+
+
+def test_json_goes_to_stdout_and_everything_else_to_stderr(stillroom, shops, tmp_path):
+    done = stillroom(
+        "bench", "run", "--data", shops, "--prediction-length", 6, "--item-id", "shop", "--timestamp", "month",
+        "--target", "sales", "--out", tmp_path / "out", "--executor", "in-process", "--json",
+    )  # fmt: skip
+    rows = json.loads(done.stdout)["rows"]
+    assert [(row["task"], row["model"], row["status"]) for row in rows] == [("shops", "seasonal-naive", "ok")]
+    assert rows[0]["reason"] is None
+    assert "1 to run, 0 done, 0 skipped" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["demo-forcast"], "did you mean 'demo-forecast'"),
+        ([], "name one suite"),
+        (["none.yaml"], "there is no suite file none.yaml"),
+        (["demo-forecast", "--model", "auto-etz"], "did you mean 'auto-ets'"),
+        (["demo-forecast", "--executor", "ray"], "there is no executor 'ray'"),
+        (["demo-forecast", "--executor", "in-process", "--workers", "2"], "need a process a job"),
+        (["--data", "none.csv", "--prediction-length", "3"], "none.csv"),
+        (["--data", "SHOPS"], "--data needs --prediction-length"),
+        (["--data", "SHOPS", "--prediction-length", "3", "--target", "profit"], "profit"),
+        (["--data", "SHOPS", "--prediction-length", "99", "--target", "sales"], "at least 100"),
+        (["--data", "EMPTY", "--prediction-length", "3", "--target", "sales"], "EMPTY"),
+    ],
+)
+def test_a_mistake_ends_with_exit_code_2_and_one_sentence(arguments, sentence, stillroom, shops, tmp_path):
+    empty = tmp_path / "EMPTY.csv"
+    empty.write_text("shop,month,sales\n")
+    names = {"SHOPS": str(shops), "EMPTY": str(empty)}
+    columns = ["--item-id", "shop", "--timestamp", "month"] if "--data" in arguments else []
+    done = stillroom("bench", "run", *(names.get(a, a) for a in arguments), *columns, "--out", tmp_path / "out")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_scores_has_no_leaderboard(stillroom, tmp_path):
+    done = stillroom("bench", "leaderboard", tmp_path)
+    assert done.returncode == 2
+    assert "holds no scores" in done.stderr

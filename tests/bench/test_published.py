@@ -1,0 +1,48 @@
+"""The whole runner against figures that others published."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stillroom.bench.executor import in_process
+from stillroom.bench.runner import make_plan, run
+from stillroom.bench.tasks import Suite, load_suite
+
+PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published" / "chronos.csv"
+# The copies of three data sets differ a little from those that the figures were computed on.
+TOLERANCE = {"monash_m1_quarterly": 5e-5, "monash_nn5_weekly": 6e-5, "monash_m3_monthly": 1e-4}
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory) -> pd.DataFrame:
+    if "STILLROOM_DATA" not in os.environ:
+        pytest.skip("STILLROOM_DATA is not set: the benchmarks' series are in the data folder")
+    folder = Path(os.environ["STILLROOM_DATA"]) / "forecasting" / "chronos"
+    here = {path.name.removesuffix(".jsonl.gz") for path in folder.glob("*.jsonl.gz")}
+    both = [task for name in ("i", "ii") for task in load_suite(f"chronos-benchmark-{name}").tasks]
+    suite = Suite("here", "", tuple(task for task in both if task.dataset in here))
+    return run(make_plan(suite, [], tmp_path_factory.mktemp("scores"), strict=True), executor=in_process)
+
+
+@pytest.mark.parametrize("metric", ["MASE", "WQL"])
+def test_seasonal_naive_equals_the_published_reference(scores, metric):
+    published = pd.read_csv(PUBLISHED).query("model == 'seasonal-naive'").set_index("dataset")
+    assert len(scores) == 15
+    assert (scores["status"] == "ok").all(), scores["reason"].dropna().tolist()
+    for row in scores.itertuples():
+        expected = published.loc[row.dataset, metric]
+        assert getattr(row, metric) == pytest.approx(expected, rel=TOLERANCE.get(row.dataset, 1e-6)), row.dataset
+
+
+def test_the_published_table_holds_ten_models_on_all_tasks():
+    published = pd.read_csv(PUBLISHED)
+    for name in ("chronos-benchmark-i", "chronos-benchmark-ii"):
+        rows = published[published["suite"] == name]
+        tasks = {task.dataset for task in load_suite(name).tasks}
+        assert rows.groupby("model")["dataset"].agg(set).map(lambda found: found == tasks).all()
+        assert rows["model"].nunique() == 10
+    assert published[["MASE", "WQL"]].notna().all(axis=None)
