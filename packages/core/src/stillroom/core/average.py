@@ -20,8 +20,9 @@ class WeightAverage:
     parameters
         The tensors to follow, by name; the average starts as a copy of them.
     decay
-        Share of the old average that stays each step, e.g. 0.999. Early on less of it stays, (1 + step) / (10 + step), or a short
-        run would be judged by its starting weights (as in TensorFlow's ExponentialMovingAverage with `num_updates`).
+        Share of the old average that stays each step, e.g. 0.999. Early on less of it stays, (1 + step) / (10 +
+        step), or a short run would be judged by its starting weights (as in TensorFlow's ExponentialMovingAverage
+        with `num_updates`).
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], decay: float) -> None:
@@ -46,6 +47,11 @@ class WeightAverage:
                 yield
             finally:
                 _copy(own, self.parameters)
+
+    def settle(self) -> None:
+        """Give the parameters the averages for good."""
+        with torch.no_grad():
+            _copy(self.averages, self.parameters)
 
 
 def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:

@@ -1,8 +1,9 @@
 """Training data as one endless, numbered stream of batches: batch k is the same batch whoever asks, and whenever.
 
-Three kinds of data are taken: ready batches by number (`Batches`), rows by number (map-style, shuffled here), and rows that only
-come in order (iterable). Of N processes, process r trains on the batches r, r + N, r + 2N, … of the one stream, so the data are
-split and never repeated. It does not know what the rows mean, nor what is trained on them.
+Three kinds of data are taken: ready batches by number (`Batches`), rows by number (map-style, shuffled here), and
+rows that only come in order (iterable). Of N processes, process r trains on the batches r, r + N, r + 2N, … of the
+one stream, so the data are split and never repeated. It does not know what the rows mean, nor what is trained on
+them.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from stillroom.core.seeds import own_random, seed_of
 class Batches:
     """Ready-made batches by number: subclass it and return batch `index`, a dict of tensors.
 
-    The batch must be a pure function of its index (draw from `numpy.random.default_rng([seed, index])`): then a run resumes
-    at any batch without replaying the ones before it, and any number of workers makes the same stream. With a `__len__` the
-    batches come round again in the same order; without one they never end.
+    The batch must be a pure function of its index (draw from `numpy.random.default_rng([seed, index])`): then a run
+    resumes at any batch without replaying the ones before it, and any number of workers makes the same stream. With a
+    `__len__` the batches come round again in the same order; without one they never end.
     """
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
@@ -39,8 +40,9 @@ class BatchStream(IterableDataset):
     Parameters
     ----------
     data
-        `Batches`, a map-style data set (`__getitem__` and `__len__`), or an iterable of rows that starts over the same way
-        each time. Rows are shuffled anew for each pass over a map-style data set; a batch may reach over two passes.
+        `Batches`, a map-style data set (`__getitem__` and `__len__`), or an iterable of rows that starts over the
+        same way each time. Rows are shuffled anew for each pass over a map-style data set; a batch may reach over two
+        passes.
     batch_size
         Rows a batch; of no meaning to `Batches`.
     collate
@@ -89,7 +91,7 @@ class BatchStream(IterableDataset):
             return self.collate([self.data[row] for row in self._rows(index)])
 
     def _rows(self, index: int) -> Sequence[int]:
-        """Return the row numbers of one batch: a stretch of all passes laid end to end, each shuffled in its own way."""
+        """Return the row numbers of one batch: a stretch of all passes laid end to end, each shuffled its own way."""
         length = len(self.data)
         if length == 0:
             raise DataError("there is nothing to train on: the training data have no rows")

@@ -1,10 +1,11 @@
 """Checkpoint folders that are either whole or not there: written aside, synced, sealed by a manifest, renamed.
 
     folder/checkpoint-120/            whole: its manifest was written last and every file still has the digest it names
-    folder/.checkpoint-140.partial/   being written, or left by a process that died: never read, removed by the next save
+    folder/.checkpoint-140.partial/   being written, or left by a process that died: never read, removed by the next
+    save
 
-A `checkpoint-N` without a fitting manifest (torn, or another program's) is passed over and never deleted. It does not know what
-the files hold.
+A `checkpoint-N` without a fitting manifest (torn, or another program's) is passed over and never deleted. It does not
+know what the files hold.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ def seal(folder: Path, step: int) -> Path:
     return final
 
 
-def whole(checkpoint: Path) -> bool:
-    """Return whether every file that the manifest names is there as it was written."""
+def whole(folder: Path, step: int) -> bool:
+    """Return whether every file that the checkpoint's manifest names is there as it was written."""
+    checkpoint = place(folder, step)
     try:
         digests = json.loads((checkpoint / MANIFEST).read_text())
         return all(_digest(checkpoint / name) == digest for name, digest in digests.items())
@@ -58,16 +60,15 @@ def whole(checkpoint: Path) -> bool:
 
 
 def steps(folder: Path) -> list[int]:
-    """Return the steps that have a checkpoint folder, whole or torn, newest first."""
-    names = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*") if path.is_dir()]
+    """Return the steps whose checkpoint was sealed, newest first; a file may have been lost since."""
+    names = [manifest.parent.name.removeprefix("checkpoint-") for manifest in folder.glob(f"checkpoint-*/{MANIFEST}")]
     return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
 def prune(folder: Path, keep: set[int]) -> None:
-    """Remove our checkpoints of other steps, and what dead processes left aside."""
+    """Remove the sealed checkpoints of other steps, and what dead processes left aside."""
     for step in set(steps(folder)) - keep:
-        if (place(folder, step) / MANIFEST).is_file():
-            _discard(place(folder, step))
+        _discard(place(folder, step))
     for aside in folder.glob(".checkpoint-*"):
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """Randomness with a name: a seed made from what the numbers are for, and a block of code that draws only from it.
 
-What draws inside such a block neither sees nor moves the random state outside: that is why training goes on to the same weights
-however often it is validated or resumed. It does not know what is drawn.
+What draws inside such a block neither sees nor moves the random state outside: that is why training goes on to the
+same weights however often it is validated or resumed. It does not know what is drawn.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def own_random(*parts: int | str) -> Iterator[None]:
 
     Covers the global generators of Python, numpy and torch's CPU; costs about 0.1 ms.
     """
-    outer = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    outer = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     seed = seed_of(*parts)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
