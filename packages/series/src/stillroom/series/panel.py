@@ -121,7 +121,7 @@ class Panel:
     def to_frame(self) -> pd.DataFrame:
         """Write the history as a long frame: item_id, timestamp, targets, past, known and static covariates."""
         lengths = [item.length for item in self.items]
-        columns: dict[str, Any] = {"item_id": np.repeat(_ids(self.items), lengths)}
+        columns: dict[str, Any] = {"item_id": np.repeat(id_column(self.items), lengths)}
         stamps = [self.timestamps(item).to_numpy() for item in self.items]
         columns["timestamp"] = np.concatenate(stamps) if stamps else np.empty(0, "datetime64[ns]")
         for row, name in enumerate(self.targets):
@@ -150,8 +150,8 @@ class Panel:
         return digest.hexdigest()
 
 
-def _ids(items: Iterable[Item]) -> np.ndarray:
-    """Item ids as a column: integers stay integers, anything else is an object column of strings."""
+def id_column(items: Iterable[Item]) -> np.ndarray:
+    """Give item ids as a column: integers stay integers, anything else is an object column of strings."""
     ids = [item.item_id for item in items]
     return np.array(ids, dtype=np.int64 if ids and all(isinstance(i, int) for i in ids) else object)
 
