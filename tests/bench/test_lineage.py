@@ -8,6 +8,7 @@ import pytest
 
 from stillroom.bench.lineage import trace, trained_on
 from stillroom.core.registry import ResolvedModel, resolve_model
+from stillroom.core.runs import Run
 
 
 @pytest.fixture
@@ -55,17 +56,16 @@ def test_an_adapter_is_another_model_when_its_base_changes(folder, tmp_path):
 
 
 def test_a_run_says_what_it_was_made_of(folder):
-    run = {
+    recipe = {
         "teacher": "big",
         "trained_on": ["m4_hourly"],
-        "train_seconds": 12.5,
-        "adapter": "dora",
-        "base_model": "amazon/x",
+        "adapter": {"method": "dora", "rank": 4},
+        "base_model": "x/y",
     }
-    (folder / "run.json").write_text(json.dumps(run))
+    Run.create(folder, recipe, {"seed": 0}).record(cost={"train_seconds": 12.5})
     found = lineage(folder)
     assert (found.teacher, found.trained_on, found.train_seconds) == ("big", ("m4_hourly",), 12.5)
-    assert (found.adapter, found.base_model) == ("dora", "amazon/x")
+    assert (found.adapter, found.base_model) == ("dora", "x/y")
 
 
 @pytest.mark.parametrize(

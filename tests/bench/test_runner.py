@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from stillroom.bench.executor import in_process
@@ -172,3 +173,18 @@ def test_a_killed_run_goes_on_to_the_table_of_an_uninterrupted_one(tmp_path, cal
     killed, whole = (pd.read_parquet(tmp_path / out / "scores.parquet") for out in ("killed", "whole"))
     assert len(whole) == 2 * len(horizons)
     pd.testing.assert_frame_equal(killed.drop(columns=list(MEASURED)), whole.drop(columns=list(MEASURED)))
+
+
+def test_ctrl_c_ends_the_children_and_blames_no_model(tmp_path):
+    (tmp_path / "mine.yaml").write_text("tasks: [{id: a, dataset: months, prediction_length: 3}]")
+    command = [str(Path(sys.executable).with_name("stillroom")), "bench", "run", str(tmp_path / "mine.yaml")]
+    process = psutil.Popen([*command, "--model", "sleeps", "--out", str(tmp_path / "out")], stderr=subprocess.DEVNULL)
+    rows = tmp_path / "out" / "rows"
+    while not list(rows.glob("*.json")) or not process.children():  # until the baseline is done and `sleeps` runs
+        assert process.poll() is None
+        time.sleep(0.05)
+    children = process.children()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert not any(child.is_running() for child in children)
+    assert [json.loads(path.read_text())["model"] for path in rows.glob("*.json")] == ["seasonal-naive"]

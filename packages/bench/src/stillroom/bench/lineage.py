@@ -1,16 +1,19 @@
 """What a model is made of, read from its files before it is loaded: weights, base, adapter, teacher, training data.
 
-It opens `run.json`, `adapter_config.json` and the weights' bytes, and never imports a model library. A hub id is known
-by its commit; a baseline, which has no weights, by the version of the package that registers it.
+It opens `run.json`, the card, `adapter_config.json` and the weights' bytes, and never imports a model library. A hub id
+is known by its commit; a baseline, which has no weights, by the version of the package that registers it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from stillroom.core import registry
 from stillroom.core.errors import MissingError
@@ -53,38 +56,51 @@ def trace(model: ResolvedModel) -> Lineage:
             return Lineage(f"hub:{commit}", 0)
         folder = snapshot
     files = model_files(folder)
-    run, adapter = read_json(folder / "run.json"), read_json(folder / "adapter_config.json")
+    adapter = read_json(folder / "adapter_config.json")
     weights = f"hub:{commit}" if commit else digest(folder, files)
-    base = run.get("base_model") or adapter.get("base_model_name_or_path")
+    base = said(folder, "base_model") or adapter.get("base_model_name_or_path")
     if base and Path(base).is_dir():  # the adapter's bytes alone do not say what it is added to
         weights = hashlib.sha256(f"{weights}+{digest(Path(base), model_files(Path(base)))}".encode()).hexdigest()
-    seconds = run.get("train_seconds")
+    method = said(folder, "adapter") or adapter.get("peft_type")
+    if isinstance(method, Mapping):  # a recipe's AdapterSpec
+        method = method.get("method")
+    teacher = said(folder, "teacher")
+    seconds = (read_json(folder / "run.json").get("cost") or {}).get("train_seconds")
     return Lineage(
         weights=weights,
         bytes_on_disk=sum(path.stat().st_size for path in files),
         base_model=str(base) if base else None,
-        adapter=str(run.get("adapter") or adapter.get("peft_type") or "").lower() or None,
-        teacher=str(run["teacher"]) if run.get("teacher") else None,
+        adapter=str(method).lower() if method else None,
+        teacher=str(teacher) if teacher else None,
         trained_on=trained_on(folder),
         train_seconds=float(seconds) if seconds is not None else None,
     )
 
 
 def trained_on(folder: Path) -> tuple[str, ...]:
-    """Names of the data sets a model was trained on: the key `trained_on` of its `run.json` or of its card's header."""
-    names = read_json(folder / "run.json").get("trained_on")
-    card = folder / "README.md"
-    if names is None and card.is_file():
-        import yaml
+    """Names of the data sets that a model says it was trained on; nothing when it does not say."""
+    names = said(folder, "trained_on") or ()
+    return (names,) if isinstance(names, str) else tuple(str(name) for name in names)
 
-        head = card.read_text(encoding="utf-8", errors="replace").split("---")
-        try:
-            names = (yaml.safe_load(head[1]) or {}).get("trained_on") if len(head) > 2 and not head[0].strip() else None
-        except (yaml.YAMLError, AttributeError):
-            names = None
-    if isinstance(names, str):
-        names = [names]
-    return tuple(str(name) for name in names or ())
+
+def said(folder: Path, name: str) -> Any:
+    """What a folder says under a name: in `run.json`, in the recipe inside it, or in the header of its card."""
+    run = read_json(folder / "run.json")
+    for place in (run, run.get("recipe"), card_header(folder / "README.md")):
+        if isinstance(place, Mapping) and place.get(name) is not None:
+            return place[name]
+    return None
+
+
+def card_header(path: Path) -> Any:
+    """The YAML between the first two `---` of a model card; None when it has none."""
+    parts = path.read_text(encoding="utf-8", errors="replace").split("---", 2) if path.is_file() else []
+    if len(parts) < 3 or parts[0].strip():
+        return None
+    try:
+        return yaml.safe_load(parts[1])
+    except yaml.YAMLError:
+        return None
 
 
 def model_files(folder: Path) -> list[Path]:
