@@ -29,7 +29,7 @@ def claims(source: str) -> bool:
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
-        return _is_ours(_read(folder / "config.json")) or _read(folder / "run.json").get("family") == "chronos"
+        return _is_ours(_read(folder / "config.json")) or _is_run(_read(folder / "run.json"))
     if not HUB_ID.fullmatch(source):
         return False
     from huggingface_hub import try_to_load_from_cache
@@ -62,16 +62,36 @@ def load(source: str | Path, *, device: str = "cpu", dtype: str = "float32", bas
     if not folder.is_dir():
         if not HUB_ID.fullmatch(str(source)):
             raise ModelError(f"There is no model {str(source)!r}: give a folder, or a hub id such as amazon/chronos-2.")
-        return _pretrained(str(source), device, dtype)
+        return pretrained(str(source), device, dtype)
     folder = folder.resolve()  # an adapter remembers where its base is
     if (folder / "config.json").is_file():
-        return _pretrained(str(folder), device, dtype)
+        return pretrained(str(folder), device, dtype)
     if (folder / "stillroom_adapter.json").is_file():
         return _adapted(folder, device, dtype, base)
-    kept = _read(folder / "run.json")
-    if kept.get("family") == "chronos" and kept.get("base"):
-        return load(base or kept["base"], device=device, dtype=dtype)
+    run = _read(folder / "run.json")
+    if _is_run(run):
+        if not run.get("metrics", {}).get("verdict"):
+            raise ModelError(f"The training in {folder} has not ended: run it again, and it goes on where it stopped.")
+        return load(base or run["recipe"]["base"], device=device, dtype=dtype)
     raise ModelError(f"{folder} holds no Chronos model: it has neither a config.json nor an adapter of ours.")
+
+
+def find(name: str, *, device: str = "cpu") -> ChronosModel:
+    """Load a model by any name that the registry knows: a mini's, a folder, a hub id, `chronos:SOURCE`.
+
+    Raises
+    ------
+    ModelError
+        Nothing answers to the name, or what does is not a Chronos model. Otherwise as `load`.
+    """
+    from stillroom.chronos.model import ChronosModel
+    from stillroom.core.registry import resolve_model
+
+    found = resolve_model(name)
+    model = None if found.source is None else found.load(device=device)
+    if not isinstance(model, ChronosModel):
+        raise ModelError(f"{name!r} is no Chronos model: name a folder, a hub id or a mini of that family.")
+    return model
 
 
 def _adapted(folder: Path, device: str, dtype: str, base: str | None) -> ChronosModel:
@@ -84,12 +104,13 @@ def _adapted(folder: Path, device: str, dtype: str, base: str | None) -> Chronos
         raise ModelError(f"The adapter in {folder} belongs on {where}, which is not there: say where its base is now.")
     architecture = next(a for a in ARCHITECTURES.values() if a.name == manifest.architecture)
     quantization = adapters.quantization(manifest.spec, architecture)
-    model = _pretrained(where, device, dtype, quantization_config=quantization)
+    model = pretrained(where, device, dtype, quantization)
     network = adapters.load(model.model, folder, architecture)
     return replace(model.with_network(network), source=str(folder))
 
 
-def _pretrained(source: str, device: str, dtype: str, **options: Any) -> ChronosModel:
+def pretrained(source: str, device: str, dtype: str, quantization: Any = None) -> ChronosModel:
+    """Load what upstream's `from_pretrained` reads; `quantization` is transformers' configuration, for a 4-bit base."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     from chronos import BaseChronosPipeline
@@ -97,7 +118,7 @@ def _pretrained(source: str, device: str, dtype: str, **options: Any) -> Chronos
 
     if dtype not in BaseChronosPipeline.dtypes:
         raise ModelError(f"There is no dtype {dtype!r} here: choose float32 or bfloat16.")
-    options = {name: value for name, value in options.items() if value is not None}
+    options = {} if quantization is None else {"quantization_config": quantization}
     try:
         with quiet():
             pipeline: Any = BaseChronosPipeline.from_pretrained(source, dtype=dtype, trust_remote_code=False, **options)
@@ -128,6 +149,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _is_ours(config: dict[str, Any]) -> bool:
     return "chronos_config" in config or "chronos_pipeline_class" in config
+
+
+def _is_run(record: dict[str, Any]) -> bool:
+    recipe = record.get("recipe")
+    return isinstance(recipe, dict) and recipe.get("family") == "chronos"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -36,9 +36,10 @@ Batch = dict[str, Tensor]
 
 
 class Teacher(Protocol):
-    """A teacher in memory: what it says of a batch, under the names of stored targets."""
+    """A teacher in memory."""
 
-    def __call__(self, batch: Batch) -> Batch: ...
+    def __call__(self, batch: Batch) -> Batch:
+        """Say what the teacher says of a batch, under the names of stored targets."""
 
 
 def quantile_losses(model: nn.Module, batch: Batch, teacher: Teacher | None = None) -> dict[str, Tensor]:
@@ -134,7 +135,7 @@ def token_losses(model: nn.Module, batch: Batch, teacher: Teacher | None = None)
 def token_pass(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Run T5 on the true past and future: logits (rows, horizon, vocabulary), labels and what counts (rows, horizon).
 
-    Upstream's tokenizer also closes a full horizon with an end token; no forecast ever asks for it, so neither does this.
+    Upstream's tokenizer also closes a full horizon with an end token, which no forecast ever asks for: it is left out.
     """
     from chronos.chronos import ChronosConfig
 

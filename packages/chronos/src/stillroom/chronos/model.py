@@ -19,8 +19,6 @@ from stillroom.chronos.ungrouped import ungrouped
 from stillroom.core.errors import DataError, ModelError, RecipeError
 
 if TYPE_CHECKING:
-    import torch
-
     from stillroom.series.panel import Item, Panel
     from stillroom.series.windows import Window
 

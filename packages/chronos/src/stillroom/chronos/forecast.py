@@ -1,0 +1,134 @@
+"""Frames in, forecasts out: the columns of upstream's `predict_df`, from any of the three families.
+
+Knows what a user's frame means to a forecaster (which columns are targets, which are covariates); how frames become
+panels is `stillroom.series`' business, how windows become quantiles model.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillroom.chronos.model import DECILES, ChronosModel
+from stillroom.core.errors import DataError, RecipeError
+from stillroom.series.frames import forecast_frame, from_frame
+from stillroom.series.panel import Panel
+from stillroom.series.windows import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stillroom.chronos.recipe import Columns
+
+
+def forecast(
+    model: ChronosModel | str | Path,
+    frame: pd.DataFrame | Panel,
+    prediction_length: int,
+    quantile_levels: Sequence[float] = DECILES,
+    future_frame: pd.DataFrame | None = None,
+    targets: str | Sequence[str] = "target",
+    *,
+    covariates: Sequence[str] | None = None,
+    item_id: str = "item_id",
+    timestamp: str = "timestamp",
+    freq: str | None = None,
+) -> pd.DataFrame:
+    """Forecast every series of a long frame.
+
+    Parameters
+    ----------
+    model
+        A loaded model, a folder, a hub id or a registered name.
+    frame
+        One row a series and timestamp, or a panel. It is not changed.
+    prediction_length
+        Steps to forecast, also more than the model was trained on.
+    quantile_levels
+        Any levels strictly between 0 and 1.
+    future_frame
+        Covariates of the steps to forecast: the same ids, `prediction_length` rows a series. Chronos-2 only.
+    targets
+        One column; several for Chronos-2.
+    covariates
+        Columns to take along; None: every other column, as upstream has it. `()` leaves them all out.
+    item_id, timestamp, freq
+        As `stillroom.series.frames.from_frame` takes them.
+
+    Returns
+    -------
+    pd.DataFrame
+        item_id, timestamp, target_name, predictions and one column a level, one row a series, target and step, series
+        in the order of their first rows. `predictions` is the median, for Chronos-T5 the mean of its sample paths.
+
+    Raises
+    ------
+    DataError
+        A missing column, nothing to forecast, or a future that does not fit the horizon.
+    ModelError
+        Covariates or several targets for Chronos-T5 or Chronos-Bolt.
+    RecipeError
+        A horizon or a level that cannot be.
+
+    Examples
+    --------
+    >>> forecast("amazon/chronos-2", frame, prediction_length=24, future_frame=calendar)
+    """
+    from stillroom.chronos import families
+    from stillroom.chronos.recipe import Columns
+
+    if prediction_length < 1:
+        raise RecipeError(f"prediction_length must be at least 1, not {prediction_length}.")
+    if not isinstance(model, ChronosModel):
+        model = families.find(str(model))
+    names = (targets,) if isinstance(targets, str) else tuple(targets)
+    columns = Columns(item_id=item_id, timestamp=timestamp, targets=names, covariates=covariates, freq=freq)
+    panel = to_panel(frame, columns, future_frame)
+    if not len(panel):
+        raise DataError("There are no series: there is nothing to forecast.")
+    model.check_takes(panel)
+    for item in panel:
+        for name, values in item.known.items():
+            if len(values) < item.length + prediction_length:
+                raise DataError(
+                    f"The future of series {item.item_id!r} has {len(values) - item.length} rows of {name!r}: "
+                    f"{prediction_length} steps need as many."
+                )
+    quantiles, point = model.predict_with_point(Window(panel, prediction_length, 1), quantile_levels)
+    return forecast_frame(panel, quantiles, quantile_levels, point=point, item_id=item_id, timestamp=timestamp)
+
+
+def to_panel(data: pd.DataFrame | Panel | str | Path, columns: Columns, future_frame: Any = None) -> Panel:
+    """Read a frame, or whatever `stillroom.series.intake.load` takes, by the columns of a recipe; a panel stays itself.
+
+    Raises
+    ------
+    DataError
+        A missing file or column, or timestamps and values that cannot be read.
+    """
+    import pandas as pd
+
+    if isinstance(data, Panel):
+        return data
+    if not isinstance(data, pd.DataFrame):
+        from stillroom.series.intake import load
+
+        data = load(data)
+    taken = {columns.item_id, columns.timestamp, *columns.targets}
+    known = list(columns.known_covariates)
+    if future_frame is not None and not known:
+        known = [name for name in future_frame.columns if name not in taken]
+        known = [name for name in known if columns.covariates is None or name in columns.covariates]
+    others = [name for name in data.columns if name not in taken]
+    past = [name for name in (others if columns.covariates is None else columns.covariates) if name not in known]
+    return from_frame(
+        data,
+        item_id=columns.item_id,
+        timestamp=columns.timestamp,
+        targets=columns.targets,
+        past_covariates=past,
+        known_covariates=known,
+        freq=columns.freq,
+        future_frame=future_frame if known else None,
+    )

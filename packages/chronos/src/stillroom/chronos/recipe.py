@@ -1,0 +1,180 @@
+"""The recipes of `adapt` and `distill`: what a YAML file may say, and the defaults where it says nothing.
+
+The defaults suit small models on a CPU: a minute of training. A recipe is data; nothing here loads or trains a model.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from stillroom.core.errors import RecipeError
+from stillroom.core.methods import AdapterSpec
+from stillroom.core.trainer import TrainSettings
+
+# By method: the fewer numbers move, the further each must.
+LEARNING_RATES = {"full": 1e-4, "ia3": 1e-2, "vera": 1e-2, "fourierft": 1e-2, "prompt": 1e-1, "prefix": 1e-2}
+LEARNING_RATE = 1e-3  # all others
+
+
+class Columns(BaseModel):
+    """How to read a frame or a file: the columns of `stillroom.series`, in the field's own words.
+
+    Parameters
+    ----------
+    covariates
+        Which other columns to take along; None: all of them, as upstream's `predict_df` has it.
+    known_covariates
+        Those among them whose future is known when a forecast is made.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item_id: str = "item_id"
+    timestamp: str = "timestamp"
+    targets: tuple[str, ...] = ("target",)
+    covariates: tuple[str, ...] | None = None
+    known_covariates: tuple[str, ...] = ()
+    freq: str | None = None
+
+
+class Recipe(BaseModel):
+    """What adapting and distilling have in common.
+
+    Parameters
+    ----------
+    data
+        A file, a named data set, … as `stillroom.series.intake.load` takes it; None where the caller brings the series.
+    prediction_length
+        Steps to forecast; also the length of each held-out window.
+    context_length
+        The longest history trained on; None: as much as the model reads.
+    train
+        The core's `TrainSettings`; what is left out has a default here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str | None = None
+    columns: Columns = Columns()
+    prediction_length: PositiveInt
+    context_length: PositiveInt | None = None
+    train: TrainSettings
+
+    @classmethod
+    def of(cls, recipe: Self | Mapping[str, Any] | str | Path) -> Self:
+        """Take a recipe, a mapping or a YAML file.
+
+        Raises
+        ------
+        RecipeError
+            No such file, not YAML, an unknown name (the nearest known one is given) or a value that cannot be meant.
+        """
+        if isinstance(recipe, cls):
+            return recipe
+        where = ""
+        if isinstance(recipe, str | Path):
+            where, recipe = f"{recipe}: ", _read(Path(recipe))
+        try:
+            return cls.model_validate(recipe)
+        except ValidationError as error:
+            raise RecipeError(where + _sentence(cls, error)) from error
+
+
+class AdaptRecipe(Recipe):
+    """A recipe for `adapt`.
+
+    Parameters
+    ----------
+    model
+        A folder, a hub id or a registered name; None where the caller brings the model.
+    adapter
+        How the weights may move; LoRA of rank 8 by default.
+    """
+
+    model: str | None = None
+    adapter: AdapterSpec = AdapterSpec(method="lora", rank=8)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, recipe: Any) -> Any:
+        adapter = recipe.get("adapter")
+        method = getattr(adapter, "method", None) or (adapter or {}).get("method", "lora")
+        rate = LEARNING_RATES.get(str(method), LEARNING_RATE)
+        return _with_defaults(recipe, steps=300, batch_size=32, learning_rate=rate)
+
+
+class DistillRecipe(Recipe):
+    """A recipe for `distill`.
+
+    Parameters
+    ----------
+    teacher
+        A folder, a hub id or a registered name; None where the caller brings the model.
+    student
+        See `stillroom.chronos.students.build`.
+    targets
+        `live` asks the teacher anew for every batch; `stored` asks once and keeps the answers in `store`.
+    store
+        Path of the target store; None: in the Run's folder. Runs with the same teacher and batches share one.
+    batches
+        Distinct training batches; None: every step has a new one.
+    top_k
+        Tokens kept of a stored Chronos-T5 teacher's distribution, beside one bucket for the rest.
+    weights
+        Of the named losses. The teacher weighs as much as the truth by default: what it says is smoother, what
+        happened is unbiased.
+    """
+
+    teacher: str | None = None
+    student: Any = "quarter"
+    targets: Literal["live", "stored"] = "live"
+    store: str | None = None
+    batches: PositiveInt | None = None
+    top_k: PositiveInt = 64
+    weights: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, recipe: Any) -> Any:
+        return _with_defaults(recipe, steps=1000, batch_size=32, learning_rate=1e-3)
+
+
+def _with_defaults(recipe: Any, **defaults: Any) -> Any:
+    """Fill in the training settings that a recipe leaves out; WQL on held-out series selects."""
+    train = recipe.get("train") or {}
+    if isinstance(train, TrainSettings):
+        return recipe
+    return {**recipe, "train": {"select_by": "WQL", **defaults, **train}}
+
+
+def _read(path: Path) -> Any:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise RecipeError(f"There is no recipe {path}: give a YAML file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} is not a recipe: it must be a mapping of names to values.")
+    return content
+
+
+def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
+    """The first thing wrong with a recipe, in one sentence."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{place}: {first['msg']}"
+    known: Any = cls
+    for part in first["loc"][:-1]:
+        known = known.model_fields[part].annotation
+    near = difflib.get_close_matches(str(first["loc"][-1]), known.model_fields, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known.model_fields)}."
+    return f"{place} means nothing here: {hint}"
