@@ -113,7 +113,8 @@ try:
 except SystemExit as done:
     assert done.code == 0
 heavy = {"torch", "transformers", "peft", "pandas", "numpy", "chronos", "pydantic", "yaml"}
-print(sorted((heavy | {"outsider_commands", "outsider_broken", "stillroom.bench", "stillroom.chronos"}) & set(sys.modules)))
+commands = {"outsider_commands", "outsider_broken", "stillroom.bench", "stillroom.chronos"}
+print(sorted((heavy | commands) & set(sys.modules)))
 """
     stdout, stderr = start(outsider, code).communicate(timeout=60)
     assert stdout.splitlines()[-1] == "[]", stderr

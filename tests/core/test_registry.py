@@ -19,7 +19,7 @@ def claims(source):
     return source == "owner/round" or (Path(source) / "round.txt").exists()
 
 family = ModelFamily(load=lambda source, *, device="cpu": ("round", source, device), claims=claims)
-greedy = ModelFamily(load=lambda source, *, device="cpu": ("greedy", source, device), claims=lambda source: "both" in source)
+greedy = ModelFamily(load=lambda source, *, device="cpu": ("greedy", source), claims=lambda source: "both" in source)
 mini = Path(__file__).parent / "weights"
 lost = Path(__file__).parent / "nowhere"
 number = 3
@@ -71,12 +71,12 @@ def test_get_imports_what_is_asked_for(outsider):
 
 
 def test_an_unknown_model_is_answered_with_the_nearest_names(outsider):
-    with pytest.raises(ModelError, match="there is no model 'smal-round'; did you mean .*'small-round'"):
+    with pytest.raises(ModelError, match=r"there is no model 'smal-round'; did you mean .*'small-round'"):
         registry.get("stillroom.models", "smal-round")
 
 
 def test_an_unknown_data_set_is_a_recipe_error_that_lists_what_there_is(outsider):
-    with pytest.raises(RecipeError, match="there is no data set 'zzz'; known are .*rain"):
+    with pytest.raises(RecipeError, match=r"there is no data set 'zzz'; known are .*rain"):
         registry.get("stillroom.datasets", "zzz")
 
 
@@ -113,7 +113,7 @@ def test_a_mini_resolves_to_its_folder_and_the_family_that_claims_it(outsider):
 
 
 def test_a_mini_without_its_folder_says_what_to_do(outsider):
-    with pytest.raises(ModelError, match="weights of 'lost-round' are not at .*nowhere: install its package again"):
+    with pytest.raises(ModelError, match=r"weights of 'lost-round' are not at .*nowhere: install its package again"):
         registry.resolve_model("lost-round")
 
 

@@ -38,10 +38,11 @@ def migration(namespace: str, number: int) -> Callable[[Migration], Migration]:
         The number is not the next one of its namespace.
     """
 
+    steps = _steps.setdefault(namespace, {})
+    if number != len(steps) + 1:
+        raise ValueError(f"the next migration of {namespace!r} is {len(steps) + 1}, not {number}")
+
     def register(step: Migration) -> Migration:
-        steps = _steps.setdefault(namespace, {})
-        if number != len(steps) + 1:
-            raise ValueError(f"the next migration of {namespace!r} is {len(steps) + 1}, not {number}")
         steps[number] = step
         return step
 
