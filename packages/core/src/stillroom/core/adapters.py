@@ -10,7 +10,6 @@ Every method but the prompt ones starts exactly at the base model, so step 0 of 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +142,7 @@ def save(model: nn.Module, folder: str | Path) -> None:
     else:
         save_file(_plain(_weights(model)), folder / PEFT_WEIGHTS, metadata={"format": "pt"})
         config, base = copy.copy(_config(model)), type(_base(model))
-        config.inference_mode = True
+        config.inference_mode, config.rank_pattern = True, {}
         mapping = {"base_model_class": base.__name__, "parent_library": base.__module__}
         config.save_pretrained(str(folder), auto_mapping_dict=None if config.task_type else mapping)
     base_name = getattr(_base(model), "name_or_path", "") or None
@@ -199,13 +198,12 @@ def load(base: nn.Module, folder: str | Path, architecture: Architecture) -> nn.
                 raise ModelError(misfit)
             model.load_state_dict(weights, strict=False)
         else:
-            ranks = json.loads((folder / PEFT_CONFIG).read_text()).get("rank_pattern")  # what adalora came to
-            model = _restore(base, spec, architecture, load_file(folder / PEFT_WEIGHTS), ranks, misfit)
+            model = _restore(base, spec, architecture, load_file(folder / PEFT_WEIGHTS), misfit)
     except OSError as error:
         raise ModelError(f"The adapter in {folder} lacks a file: copy the whole folder, or train again.") from error
-    except (SafetensorError, ValueError) as error:
+    except SafetensorError as error:
         raise CorruptError(f"A file in {folder} cannot be read: restore the folder, or train again.") from error
-    except RuntimeError as error:  # torch's word for tensors of another shape
+    except (RuntimeError, ValueError) as error:  # torch's for tensors of another shape, PEFT's for layers not there
         raise ModelError(misfit) from error
     return _remember(model, spec, architecture).requires_grad_(False).eval()
 
@@ -232,7 +230,7 @@ def merge(model: nn.Module, load_base: Callable[[], nn.Module] | None = None) ->
         if load_base is None:
             raise RecipeError("A base in 4 bit cannot take a merge: give load_base, which loads it in full precision.")
         misfit = "load_base loads another model than the one this adapter was trained on: give it the same one."
-        model = _restore(load_base(), spec, architecture, _weights(model), None, misfit)
+        model = _restore(load_base(), spec, architecture, _weights(model), misfit)
     return model.merge_and_unload()  # type: ignore[operator,no-any-return]
 
 
@@ -291,17 +289,12 @@ def _keep_unpacked(model: Any) -> None:
 
 
 def _restore(
-    base: nn.Module,
-    spec: AdapterSpec,
-    architecture: Architecture,
-    weights: dict[str, Tensor],
-    ranks: dict[str, list[bool]] | None,
-    misfit: str,
+    base: nn.Module, spec: AdapterSpec, architecture: Architecture, weights: dict[str, Tensor], misfit: str
 ) -> nn.Module:
     """Build the adapter anew from its spec and fill in its weights."""
     import peft
 
-    config = peft_config(base, spec, architecture, rank_pattern=ranks)
+    config = peft_config(base, spec, architecture)
     config.inference_mode = METHODS[spec.method] == PROMPT  # what is saved is the finished prompt, not what made it
     model = _wrap(base, config, architecture)
     if weights.keys() != _weights(model).keys():
@@ -311,9 +304,16 @@ def _restore(
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """The adapter's tensors by PEFT's names; adalora's at full size, where PEFT would cut out the ranks it gave up."""
     import peft
 
-    return peft.get_peft_model_state_dict(model, save_embedding_layers=False)  # type: ignore[no-any-return]
+    config, ranks = _config(model), {}
+    if config.peft_type == "ADALORA":
+        config.rank_pattern, ranks = None, config.rank_pattern
+    weights = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
+    if ranks:
+        config.rank_pattern = ranks
+    return weights  # type: ignore[no-any-return]
 
 
 def _remember(model: Any, spec: AdapterSpec, architecture: Architecture) -> nn.Module:
@@ -328,8 +328,8 @@ def _attached(model: nn.Module) -> _Attached:
     return attached
 
 
-def _config(model: Any) -> PeftConfig:
-    return model.peft_config["default"]  # type: ignore[no-any-return]
+def _config(model: Any) -> Any:
+    return model.peft_config["default"]
 
 
 def _base(model: Any) -> Any:

@@ -101,7 +101,7 @@ def _nothing(model: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model family tells this module about its networks; module names are matched by their endings.
+    """What a model family tells the core about its networks; layers are matched by the endings of their names.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Architecture:
     task_type
         PEFT's name for the job, where PEFT treats the job specially (`CAUSAL_LM`, `SEQ_2_SEQ_LM`).
     prompt_methods
-        Whether prompt, prefix and p-tuning work: only for models that read token embeddings.
+        Whether prompt, prefix and p-tuning work: on language models, whose input a learned prompt can join.
     prefix_shape
         From a config, the `num_layers` and `token_dim` of the attention cache where PEFT would guess them wrong.
     fix
@@ -166,7 +166,6 @@ def peft_config(
     architecture: Architecture,
     *,
     total_steps: int | None = None,
-    rank_pattern: dict[str, list[bool]] | None = None,
 ) -> PeftConfig:
     """Translate the spec; PEFT's own defaults hold for what is not said here."""
     import peft
@@ -209,8 +208,7 @@ def peft_config(
             tfinal=steps // 3,
             deltaT=1,  # masks after every step, so that what is saved at any step is what predicted
             total_step=steps,
-            orth_reg_weight=0.0,  # a recipe names all its losses; PEFT would add this one to the loss of some models only
-            rank_pattern=rank_pattern,
+            orth_reg_weight=0.0,  # a recipe names all its losses; PEFT would add this one for some models only
         )
     return peft.LoraConfig(**common, r=rank, use_rslora=spec.method == "rslora", use_dora=spec.method == "dora")
 
