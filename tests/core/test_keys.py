@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from stillroom.core.errors import DataError
 from stillroom.core.keys import key
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
@@ -25,12 +26,14 @@ def reverse(value):
     return tuple(map(reverse, value)) if isinstance(value, list) else value
 
 
+@settings(deadline=None, max_examples=50)
 @given(PARTS)
 def test_a_key_does_not_depend_on_the_order_of_names(parts):
     assert key(**parts) == key(**reverse(parts))
     assert len(key(**parts)) == 64
 
 
+@settings(deadline=None, max_examples=50)
 @given(PARTS, PARTS)
 def test_different_parts_have_different_keys(first, second):
     assume(repr(first) != repr(second) and first != second)
@@ -52,6 +55,7 @@ def test_numpy_scalars_count_as_pythons():
     assert key(a=np.int64(3), b=np.float64(0.1), c=np.bool_(True)) == key(a=3, b=0.1, c=True)
 
 
+@settings(deadline=None, max_examples=50)
 @given(npst.arrays(np.dtype("f4"), npst.array_shapes(max_dims=3, max_side=3)))
 def test_arrays_count_by_dtype_shape_and_content(array):
     torch = pytest.importorskip("torch")
@@ -65,20 +69,19 @@ def test_arrays_count_by_dtype_shape_and_content(array):
 
 
 def test_a_key_is_the_same_in_another_process():
-    code = "from stillroom.core.keys import key; print(key(b={'z': 1, 'a': {'é', } and 'é'}, a=[0.1, None]))"
+    code = "from stillroom.core.keys import key; print(key(b={'z': 1, 'a': 'é'}, a=[0.1, None]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == key(a=(0.1, None), b={"a": "é", "z": 1})
 
 
 def test_a_key_stays_what_it_has_always_been():
     # Stored targets are found by it for ever: if this fails, the change must not be made.
-    assert key(teacher="t", options={"temperature": 0.5, "n": 1}, x=np.arange(3.0)) == KNOWN
-
-
-KNOWN = "?"
+    assert key(teacher="t", options={"temperature": 0.5, "n": 1}, x=np.arange(3.0)) == (
+        "8e31176592f4ff71e7976f49b47fadaedafeba46977ad7524ad808d1545cb24c"
+    )
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, 1j, np.array(["a"]), {1: "a"}], ids=str)
 def test_what_has_no_definite_content_is_refused(value):
-    with pytest.raises((TypeError, ValueError, Exception), match="key|dtype"):
+    with pytest.raises((TypeError, DataError), match=r"key|dtype"):
         key(value=value)

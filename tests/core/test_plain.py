@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.core.plain import to_plain
@@ -20,11 +20,13 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(JSON)
 def test_what_is_plain_already_stays_as_it_is(value):
     assert to_plain(value) == value
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats()))
 def test_the_result_is_always_strict_json(values):
     text = json.dumps(to_plain({"list": values, "array": np.array(values)}), allow_nan=False)

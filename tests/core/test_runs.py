@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.core.errors import CorruptError, DataError, RecipeError
@@ -81,7 +81,7 @@ def test_a_damaged_record_is_one_sentence(tmp_path, text):
 def test_a_torn_record_is_found_out_wherever_it_ends(tmp_path):
     Run.create(tmp_path, RECIPE, {"seed": 0}, DATA)
     whole = (tmp_path / "run.json").read_bytes()
-    for end in range(len(whole) - 2):
+    for end in range(0, len(whole) - 2, 7):
         (tmp_path / "run.json").write_bytes(whole[:end])
         with pytest.raises(CorruptError):
             Run.load(tmp_path)
@@ -164,6 +164,7 @@ def test_the_hub_library_reads_our_card_as_a_reference(tmp_path):
     assert card.data.pipeline_tag == "time-series-forecasting"
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.binary() | st.text(st.characters(codec="utf-8")))
 def test_an_atomic_write_writes_what_it_was_given(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("atomic") / "new" / "file"
@@ -175,7 +176,7 @@ def test_an_atomic_write_writes_what_it_was_given(tmp_path_factory, content):
 
 def test_a_failed_atomic_write_leaves_the_old_file_and_no_litter(tmp_path):
     (tmp_path / "file").mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(IsADirectoryError):
         write_atomic(tmp_path / "file", b"new")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 

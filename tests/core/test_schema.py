@@ -67,7 +67,7 @@ def test_a_file_of_a_newer_package_asks_for_an_update(connection, monkeypatch):
         migration("a", number)(lambda connection: None)
     migrate(connection, PATH)
     monkeypatch.setattr(schema, "_steps", {"a": {1: lambda connection: None}})
-    with pytest.raises(DataError, match="a newer Stillroom wrote some.sqlite"):
+    with pytest.raises(DataError, match=r"a newer Stillroom wrote some\.sqlite"):
         migrate(connection, PATH)
 
 
