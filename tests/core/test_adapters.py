@@ -194,6 +194,19 @@ def test_a_prompt_cannot_be_merged_and_says_so(cell):
         merge(cell.reload(), cell.tiny.load)
 
 
+@pytest.mark.parametrize("method", sorted(PROMPTS))
+def test_a_prompted_t5_generates_what_its_forward_pass_says(method, tiny_models):
+    tiny = tiny_models["t5"]
+    model = attach(tiny.load(), AdapterSpec(method=method), tiny.architecture).eval()
+    asked = {"input_ids": tiny.batch["input_ids"], "attention_mask": torch.ones(4, 12, dtype=torch.bool)}
+    told = model.generate(
+        **asked, max_new_tokens=4, do_sample=False, return_dict_in_generate=True, output_logits=True, eos_token_id=None
+    )
+    with torch.no_grad():
+        logits = model(**asked, decoder_input_ids=told.sequences[:, :-1]).logits
+    assert near(torch.stack(told.logits, dim=1), logits)
+
+
 # The spec
 
 

@@ -142,7 +142,7 @@ def save(model: nn.Module, folder: str | Path) -> None:
     else:
         save_file(_plain(_weights(model)), folder / PEFT_WEIGHTS, metadata={"format": "pt"})
         config, base = copy.copy(_config(model)), type(_base(model))
-        config.inference_mode, config.rank_pattern = True, {}
+        config.inference_mode, config.rank_pattern = True, {}  # no ranks were cut out, see _weights
         mapping = {"base_model_class": base.__name__, "parent_library": base.__module__}
         config.save_pretrained(str(folder), auto_mapping_dict=None if config.task_type else mapping)
     base_name = getattr(_base(model), "name_or_path", "") or None
@@ -167,8 +167,8 @@ def read_manifest(folder: str | Path) -> Manifest:
 def load(base: nn.Module, folder: str | Path, architecture: Architecture) -> nn.Module:
     """Put the adapter in `folder` on `base` and return the model that predicts: frozen, in eval mode.
 
-    Nothing in the folder is executed or imported: the manifest is checked field by field, the adapter is built anew from
-    it, and weights are safetensors. A qlora adapter goes on a base in 4 bit or in full precision.
+    Nothing in the folder is executed or imported: the manifest is checked field by field, the adapter is built anew
+    from it, and weights are safetensors. A qlora adapter goes on a base in 4 bit or in full precision.
 
     Raises
     ------
@@ -184,9 +184,8 @@ def load(base: nn.Module, folder: str | Path, architecture: Architecture) -> nn.
     spec = manifest.spec
     if manifest.architecture != architecture.name:
         raise ModelError(f"The adapter in {folder} is for {manifest.architecture}, not for {architecture.name}.")
-    misfit = (
-        f"The adapter in {folder} does not fit this base: put it on {manifest.base or 'the one it was trained on'}."
-    )
+    right_base = manifest.base or "the one it was trained on"
+    misfit = f"The adapter in {folder} does not fit this base: put it on {right_base}."
     try:
         if spec.method == "full":
             kind: Any = type(base)
