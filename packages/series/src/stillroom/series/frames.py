@@ -280,7 +280,7 @@ def _future(
     if off.any():
         i = int(np.argmax(off))
         raise DataError(
-            f"Row {rows[i]} of future_frame ({pd.Timestamp(stamps[i])}) must follow the history of item {ids[codes[i]]!r} "
-            f"step by step (frequency {freq!r}), without gaps or repeats."
+            f"Row {rows[i]} of future_frame ({pd.Timestamp(stamps[i])}) must follow the history of item "
+            f"{ids[codes[i]]!r} step by step (frequency {freq!r}), without gaps or repeats."
         )
     return {name: np.split(values_of(frame, name, must=False)[rows], begins[1:]) for name in known}

@@ -16,7 +16,7 @@ import pandas as pd
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.series import bundled, hub
 from stillroom.series.frames import from_frame
-from stillroom.series.panel import Panel
+from stillroom.series.panel import Item, Panel
 from stillroom.series.records import agreed_freq, from_records, read_records
 
 _ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz")
@@ -30,10 +30,10 @@ def load(source: Any, **columns: Any) -> Panel:
     ----------
     source
         - a long DataFrame, or the path of one as CSV or Parquet;
-        - the path of a JSON Lines file in GluonTS's form (.jsonl, .jsonl.gz), of a Parquet file with one row a series and
-          lists over time, or of a folder of any of these, whose items are pooled and named `FILE/item`;
-        - `hub:OWNER/REPOSITORY/NAME`, a Hugging Face data set in the form of `autogluon/chronos_datasets`, or a data set
-          that the `datasets` library has loaded or saved;
+        - the path of a JSON Lines file in GluonTS's form (.jsonl, .jsonl.gz), of a Parquet file with one row a series
+          and lists over time, or of a folder of any of these, whose items are pooled and named `FILE/item`;
+        - `hub:OWNER/REPOSITORY/NAME`, a Hugging Face data set in the form of `autogluon/chronos_datasets`, or a data
+          set that the `datasets` library has loaded or saved;
         - `statsmodels:NAME`, a data set that comes with statsmodels (`bundled.names()`);
         - a GluonTS data set: anything that gives mappings with a `target`.
     **columns
@@ -136,12 +136,11 @@ def _load_folder(folder: Path, columns: dict[str, Any]) -> Panel:
         return panels[0]
     if len({panel.targets for panel in panels}) > 1:
         raise DataError(f"The files of {str(folder)!r} have different targets: load them one by one.")
-    stems = [path.relative_to(folder).as_posix().split(".")[0] for path in files]
-    items = [
-        replace(item, item_id=f"{stem}/{item.item_id}")
-        for stem, panel in zip(stems, panels, strict=True)
-        for item in panel
-    ]
+    items: list[Item] = []
+    for path, panel in zip(files, panels, strict=True):
+        name = path.relative_to(folder).as_posix()
+        stem = next(name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending))
+        items += [replace(item, item_id=f"{stem}/{item.item_id}") for item in panel]
     return Panel(tuple(items), agreed_freq((panel.freq for panel in panels), str(folder)), panels[0].targets)
 
 
