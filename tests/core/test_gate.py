@@ -11,13 +11,14 @@ from stillroom.core.errors import DataError, RecipeError
 from stillroom.core.gate import judge
 from stillroom.core.plain import to_plain
 
-losses = hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 1e6, allow_subnormal=False))
+loss = st.integers(0, 10**9).map(lambda millionths: millionths / 1e6)
+losses = hnp.arrays(np.float64, st.integers(1, 40), elements=loss)
 
 
 @st.composite
 def paired_losses(draw):
     baseline = draw(losses)
-    candidate = draw(hnp.arrays(np.float64, len(baseline), elements=st.floats(0, 1e6, allow_subnormal=False)))
+    candidate = draw(hnp.arrays(np.float64, len(baseline), elements=loss))
     return candidate, baseline
 
 
@@ -29,10 +30,8 @@ def sample(n, *, gain=0.0, noise=0.3, tail=None, seed=0):
     return (1 - gain) * candidate, baseline
 
 
-def share_kept(n, data_sets, **options):
-    return np.mean(
-        [judge(*sample(n, seed=seed, **options), resamples=500, seed=seed).keep for seed in range(data_sets)]
-    )
+def verdicts(n, data_sets, **options):
+    return [judge(*sample(n, seed=seed, **options), resamples=500, seed=seed) for seed in range(data_sets)]
 
 
 # What is kept
@@ -93,17 +92,19 @@ def test_one_lucky_series_does_not_carry_the_verdict():
         (20, {"tail": 1.1, "noise": 0.1}),
     ],
 )
-def test_without_any_gain_at_most_one_candidate_in_twenty_is_kept(n, options):
-    assert share_kept(n, 1000, **options) <= 0.05
+def test_without_any_gain_at_most_one_candidate_in_twenty_looks_better_and_one_looks_worse(n, options):
+    judged = verdicts(n, 1000, **options)
+    assert np.mean([verdict.keep for verdict in judged]) <= 0.05
+    assert np.mean([verdict.high < 0 for verdict in judged]) <= 0.05
 
 
 def test_a_true_gain_of_a_tenth_is_found_in_a_hundred_series():
-    assert share_kept(100, 200, gain=0.1, noise=0.1) >= 0.8
+    assert np.mean([verdict.keep for verdict in verdicts(100, 200, gain=0.1, noise=0.1)]) >= 0.8
 
 
 def test_the_interval_holds_the_true_gain_as_often_as_it_says():
-    verdicts = [judge(*sample(40, gain=0.2, seed=seed), resamples=500, seed=seed) for seed in range(1000)]
-    assert np.mean([verdict.low <= 0.2 <= verdict.high for verdict in verdicts]) == pytest.approx(0.95, abs=0.025)
+    held = [verdict.low <= 0.2 <= verdict.high for verdict in verdicts(40, 1000, gain=0.2)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.025)
 
 
 # What the verdict depends on
@@ -136,7 +137,7 @@ def test_the_order_of_items_changes_nothing(pair, random):
 
 
 @settings(max_examples=80, deadline=None)
-@given(paired_losses(), st.sampled_from([2.0**-40, 0.25, 8.0, 2.0**60]))
+@given(paired_losses(), st.sampled_from([2.0**-600, 0.25, 8.0, 2.0**600]))
 def test_the_unit_of_the_losses_changes_nothing(pair, unit):
     candidate, baseline = pair
     scaled = judge(unit * candidate, unit * baseline, resamples=200)

@@ -66,8 +66,9 @@ def judge(
     The gain is 1 − Σ candidate / Σ baseline. Its two-sided interval is bootstrapped over items, at each end the more
     cautious of the percentile and the studentised bound: the first is too narrow for few items, the second for heavy
     tails. At the default, the lower bound alone is one-sided at 2.5 %. Simulated without any true gain, from 4 to 1,000
-    items and with tails down to index 1.1, at most 5 % of candidates were kept. More are kept (up to 9 %) where a
-    candidate is mostly a little better and rarely much worse, for a sample may show none of the rare items.
+    items and with tails down to index 1.1, at most 5 % of candidates were kept; but 9 % where a candidate is mostly a
+    little better and rarely much worse, for a sample may show none of the rare items. Items count as independent:
+    series that rise and fall together are fewer than they seem.
 
     Parameters
     ----------
@@ -115,13 +116,10 @@ def judge(
     if n < FEWEST:
         return _verdict(False, f"{_items(n)} cannot bound a gain, at least {FEWEST} can", n, gain, -np.inf, 1.0)
     low, high = _interval(candidate, baseline, gain, resamples, seed, side)
-    change = f"{abs(gain):.1%} {'below' if gain > 0 else 'above'} the baseline's" if gain else "the baseline's own"
-    bounds = f"{low:.1%} to {high:.1%}" if np.isfinite(low) else f"up to {high:.1%}"
-    interval = f"({confidence * 100:.4g}% interval of the gain: {bounds})"
+    measured = _measured(gain, low, high, n, confidence)
     if low > 0:
-        return _verdict(True, f"its loss is {change} over {_items(n)} {interval}", n, gain, low, high)
-    chance = ", which may be chance" if gain > 0 else ""
-    return _verdict(False, f"the candidate's loss is {change} over {_items(n)}{chance} {interval}", n, gain, low, high)
+        return _verdict(True, f"its loss is {measured}", n, gain, low, high)
+    return _verdict(False, f"the candidate's loss is {measured}", n, gain, low, high)
 
 
 def _losses_per_item(
@@ -210,6 +208,14 @@ def _verdict(keep: bool, reason: str, n: int, gain: float, low: float, high: flo
     evidence = f" The evidence is thin: fewer than {THIN} items." if thin else ""
     sentence = f"Kept the {'candidate' if keep else 'baseline'}: {reason}.{evidence}"
     return Verdict(keep, gain, low, high, n, thin, sentence)
+
+
+def _measured(gain: float, low: float, high: float, n: int, confidence: float) -> str:
+    """Return what was measured, as the end of "the loss is"."""
+    change = f"{abs(gain):.1%} {'below' if gain > 0 else 'above'} the baseline's" if gain else "the baseline's own"
+    chance = ", which may be chance" if low <= 0 < gain else ""
+    bounds = f"{low:.1%} to {high:.1%}" if np.isfinite(low) else f"up to {high:.1%}"
+    return f"{change} over {_items(n)}{chance} ({confidence * 100:.4g}% interval of the gain: {bounds})"
 
 
 def _items(n: int) -> str:
