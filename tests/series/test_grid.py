@@ -8,36 +8,9 @@ from stillroom.core.errors import DataError
 from stillroom.series.grid import infer_freq, positions, steps_from
 
 FREQS = [
-    "YS",
-    "YE",
-    "YS-JUN",
-    "YE-MAR",
-    "QS",
-    "QE",
-    "QS-FEB",
-    "QE-NOV",
-    "BQE",
-    "BQS",
-    "MS",
-    "ME",
-    "BMS",
-    "BME",
-    "2MS",
-    "W",
-    "W-MON",
-    "2W",
-    "D",
-    "3D",
-    "B",
-    "h",
-    "4h",
-    "15min",
-    "10min",
-    "min",
-    "s",
-    "30s",
-    "ms",
-]
+    "YS", "YE", "YS-JUN", "YE-MAR", "QS", "QE", "QS-FEB", "QE-NOV", "BQE", "BQS", "MS", "ME", "BMS", "BME", "2MS",
+    "W", "W-MON", "2W", "D", "3D", "B", "h", "4h", "15min", "10min", "min", "s", "30s", "ms",
+]  # fmt: skip
 
 
 def dates(freq, periods=40, start="1999-03-01"):
