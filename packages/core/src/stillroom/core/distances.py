@@ -71,7 +71,7 @@ def quantile_match(student: Tensor, teacher: Tensor, mask: Tensor | None = None)
     """
     if student.shape != teacher.shape:
         raise ModelError(
-            f"the student's quantiles are {tuple(student.shape)} (…, levels, horizon), the teacher's {tuple(teacher.shape)}: "
+            f"the student's (…, levels, horizon) is {tuple(student.shape)} and the teacher's {tuple(teacher.shape)}: "
             "ask both for the same levels and the same prediction length"
         )
     difference = counted(widen(student) - widen(teacher), _for_every_level(mask, student))
