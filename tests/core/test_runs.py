@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pydantic
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -16,6 +17,12 @@ from hypothesis import strategies as st
 
 from stillroom.core.errors import CorruptError, DataError, RecipeError
 from stillroom.core.runs import REDACTED, Run, compare, versions, without_secrets, write_atomic
+
+
+class Student(pydantic.BaseModel):
+    d_model: int
+    access_token: str
+
 
 RECIPE = {"student": {"d_model": 16}, "objective": ("pinball", "quantile_match"), "learning_rate": 1e-3}
 DATA = {"train": "sha256:1"}
@@ -116,6 +123,7 @@ def test_a_secret_of_a_recipe_is_in_no_file_of_the_run(tmp_path):
         "hf_token": "hunter-4",
         "db-password": 5432105432,
         "clientSecret": {"value": "hunter-6"},
+        "student": Student(d_model=16, access_token="hunter-9"),
     }
     run = Run.create(tmp_path, {**RECIPE, **secrets}, {"seed": 0})
     run.recipe["token"] = "hunter-7"

@@ -85,7 +85,7 @@ class Run:
         """
         run = cls(
             Path(folder),
-            recipe=to_plain(without_secrets(recipe)),
+            recipe=without_secrets(to_plain(recipe)),
             seeds=to_plain(seeds),
             data=to_plain(data or {}),
             versions=versions(),
@@ -148,7 +148,7 @@ class Run:
         """Write `run.json`, whole or not at all; a secret that found its way into the recipe stays out."""
         written = {"format": FORMAT} | asdict(self)
         del written["folder"]
-        written["recipe"] = without_secrets(self.recipe)
+        written["recipe"] = without_secrets(to_plain(self.recipe))
         write_atomic(self.folder / "run.json", json.dumps(to_plain(written), indent=2, ensure_ascii=False) + "\n")
 
     def write_card(self, title: str, text: str, **front: Any) -> None:
@@ -165,13 +165,14 @@ class Run:
         import yaml
 
         def block(value: Any) -> str:
-            return yaml.safe_dump(to_plain(value), sort_keys=False, allow_unicode=True, width=100).strip()
+            plain = without_secrets(to_plain(value))
+            return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100).strip()
 
         rows = "\n".join(f"| {key} | {_cell(value)} |" for key, value in _flat(self.metrics).items())
         record = {"seeds": self.seeds, "data": self.data, "cost": self.cost, "versions": self.versions}
-        parts = [f"---\n{block(without_secrets(front))}\n---" if front else "", f"# {title}", text.strip()]
+        parts = [f"---\n{block(front)}\n---" if front else "", f"# {title}", text.strip()]
         parts += [f"## Metrics\n\n| metric | value |\n|---|---|\n{rows}" if rows else ""]
-        parts += [f"## Recipe\n\n```yaml\n{block(without_secrets(self.recipe))}\n```"]
+        parts += [f"## Recipe\n\n```yaml\n{block(self.recipe)}\n```"]
         parts += [f"## Record\n\nMade on {self.created}.\n\n```yaml\n{block(record)}\n```"]
         write_atomic(self.folder / "README.md", "\n\n".join(part for part in parts if part) + "\n")
 
