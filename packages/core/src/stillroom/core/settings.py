@@ -28,8 +28,10 @@ class TrainSettings(BaseModel):
         Micro-steps whose gradients are averaged into one step.
     schedule, warmup
         Linear warm-up over this share of the steps, then cosine or linear to zero, or constant.
+    optimizer
+        "adamw", or "muon" for matrices with AdamW for the rest: fewer steps from scratch (see `optimizers`).
     weight_decay, max_grad_norm
-        Of AdamW (none on biases and norms), and the norm the gradient is cut to.
+        Of the optimizer (none on biases and norms), and the norm the gradient is cut to.
     eval_every, save_every
         Steps between validations (default: 20 in a run) and between checkpoints (default: at validations). Each new
         best is saved.
@@ -57,6 +59,7 @@ class TrainSettings(BaseModel):
     accumulation: PositiveInt = 1
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1)
+    optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: PositiveFloat = 1.0
     eval_every: PositiveInt | None = None

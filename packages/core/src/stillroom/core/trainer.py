@@ -31,6 +31,7 @@ from stillroom.core.batches import Batches, BatchStream
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.core.lesson import Lesson, Losses, frozen
 from stillroom.core.objectives import weighted_sum
+from stillroom.core.optimizers import muon
 from stillroom.core.progress import DELAY, progress
 from stillroom.core.runs import write_atomic
 from stillroom.core.seeds import own_random, seed_all
@@ -174,6 +175,13 @@ class DistillTrainer(Trainer):
             pin_memory=self.args.device.type == "cuda",
             generator=torch.Generator().manual_seed(self.settings.seed),  # else it draws from the global one
         )
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Return the optimizer that the settings name."""
+        if self.settings.optimizer == "muon" and self.optimizer is None:
+            self.optimizer = muon(self.student, self.settings.learning_rate, self.settings.weight_decay)
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        return optimizer
 
     def compute_loss(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Return the weighted sum of the named losses, and remember each for the log."""
