@@ -120,6 +120,16 @@ print(sorted((heavy | commands) & set(sys.modules)))
     assert stdout.splitlines()[-1] == "[]", stderr
 
 
+def test_the_light_modules_of_core_bring_neither_torch_nor_pandas(outsider):
+    code = """
+import sys
+from stillroom.core import cli, errors, keys, labels, plain, progress, protocols, registry, runs, targets, tensors
+print(sorted({"torch", "transformers", "peft", "pandas", "pyarrow", "safetensors"} & set(sys.modules)))
+"""
+    stdout, stderr = start(outsider, code).communicate(timeout=60)
+    assert stdout == "[]\n", stderr
+
+
 def test_help_takes_less_than_a_second(outsider):
     seconds = []
     for _ in range(5):  # the best of five: other work may be running on this machine

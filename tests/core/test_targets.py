@@ -432,6 +432,15 @@ def test_a_pickled_store_opens_the_same_file(store):
         assert copy.get("k").value == 1
 
 
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    readme = (Path(__file__).parents[2] / "packages" / "core" / "README.md").read_text()
+    example = readme.split("## Stored targets")[1].split("```python\n")[1].split("```")[0]
+    exec(example)
+    with TargetStore("targets.sqlite") as store:
+        assert store.keys("quantiles") == [key(teacher="chronos-bolt-base", series="a", levels=[0.1, 0.5, 0.9])]
+
+
 # A real child commits targets of every kind and says so after each commit, until it is killed.
 CHILD = """
 import sys
