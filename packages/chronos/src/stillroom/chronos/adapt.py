@@ -26,6 +26,7 @@ from stillroom.chronos.samples import TrainingWindows
 from stillroom.core import adapters
 from stillroom.core.errors import ModelError
 from stillroom.core.gate import Verdict, judge
+from stillroom.core.progress import progress
 from stillroom.core.runs import Run
 from stillroom.core.trainer import DistillTrainer
 
@@ -122,11 +123,15 @@ def adapt(
         recipe.train,
         run.folder / "checkpoints",
         train_data=windows,
-        validate=partial(_choose, base, held),
+        validate=partial(choose, base, held),
     )
     trainer.train()
     network.to(base.model.device)
-    baseline, candidate = assess(base, *held.judge), assess(adapted, *held.judge)
+    with progress("judging", total=2) as advance:
+        baseline = assess(base, *held.judge)
+        advance()
+        candidate = assess(adapted, *held.judge)
+        advance()
     truth = held.judge[1]
     verdict = judge(losses_by_series(candidate, truth), losses_by_series(baseline, truth))
     if verdict.keep:
@@ -178,14 +183,15 @@ def merge(model: ChronosModel | str | Path, folder: str | Path) -> Path:
     return Path(folder)
 
 
+def choose(model: ChronosModel, held: HeldOut, network: Any) -> dict[str, float]:
+    """The metrics of a network in training, on the window that chooses the checkpoint."""
+    totals = assess(model.with_network(network), *held.choose).totals
+    return {name: totals[name] for name in ("WQL", "MASE")}
+
+
 def new_folder(verb: str) -> Path:
     """A folder for a run that nobody named: `runs/adapt-20260101-120000`."""
     return Path("runs") / f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-
-
-def _choose(base: ChronosModel, held: HeldOut, network: Any) -> dict[str, float]:
-    totals = assess(base.with_network(network), *held.choose).totals
-    return {name: totals[name] for name in ("WQL", "MASE")}
 
 
 def _write_card(run: Run, base: ChronosModel, verdict: Verdict, recipe: AdaptRecipe) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom.chronos.model import DECILES, ChronosModel
 from stillroom.core.errors import DataError, RecipeError
+from stillroom.core.progress import progress
 from stillroom.series.frames import forecast_frame, from_frame
 from stillroom.series.panel import Panel
 from stillroom.series.windows import Window
@@ -83,7 +84,13 @@ def forecast(
     if not isinstance(model, ChronosModel):
         model = families.find(str(model))
     names = (targets,) if isinstance(targets, str) else tuple(targets)
-    columns = Columns(item_id=item_id, timestamp=timestamp, targets=names, covariates=covariates, freq=freq)
+    columns = Columns(
+        item_id=item_id,
+        timestamp=timestamp,
+        targets=names,
+        covariates=None if covariates is None else tuple(covariates),
+        freq=freq,
+    )
     panel = to_panel(frame, columns, future_frame)
     if not len(panel):
         raise DataError("There are no series: there is nothing to forecast.")
@@ -95,7 +102,8 @@ def forecast(
                     f"The future of series {item.item_id!r} has {len(values) - item.length} rows of {name!r}: "
                     f"{prediction_length} steps need as many."
                 )
-    quantiles, point = model.predict_with_point(Window(panel, prediction_length, 1), quantile_levels)
+    with progress("forecasting", total=len(panel)) as advance:
+        quantiles, point = model.predict_with_point(Window(panel, prediction_length, 1), quantile_levels, advance)
     return forecast_frame(panel, quantiles, quantile_levels, point=point, item_id=item_id, timestamp=timestamp)
 
 
@@ -109,12 +117,16 @@ def to_panel(data: pd.DataFrame | Panel | str | Path, columns: Columns, future_f
     """
     import pandas as pd
 
+    from stillroom.series import intake
+
     if isinstance(data, Panel):
         return data
     if not isinstance(data, pd.DataFrame):
-        from stillroom.series.intake import load
-
-        data = load(data)
+        table = str(data).endswith((".csv", ".csv.gz", ".parquet"))
+        frame = intake.read_frame(data, item_id=columns.item_id) if table else None
+        if frame is None or _one_row_a_series(frame):
+            return intake.load(data, **({} if columns.freq is None else {"freq": columns.freq}))
+        data = frame
     taken = {columns.item_id, columns.timestamp, *columns.targets}
     known = list(columns.known_covariates)
     if future_frame is not None and not known:
@@ -132,3 +144,8 @@ def to_panel(data: pd.DataFrame | Panel | str | Path, columns: Columns, future_f
         freq=columns.freq,
         future_frame=future_frame if known else None,
     )
+
+
+def _one_row_a_series(frame: pd.DataFrame) -> bool:
+    """Does any cell of the first row hold a whole series? Such tables say themselves what their columns are."""
+    return len(frame) > 0 and any(hasattr(value, "__len__") and not isinstance(value, str) for value in frame.iloc[0])

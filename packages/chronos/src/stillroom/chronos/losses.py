@@ -101,7 +101,7 @@ def quantile_pass(model: nn.Module, batch: Batch, horizon: int) -> tuple[Tensor,
             extra = {name: batch[name] for name in ("group_ids", "future_covariates") if name in batch}
             model(context=context, num_output_patches=patches, **extra)
             # (rows, patches, levels · steps) -> (rows, levels, patches · steps); the last patch may reach too far
-            quantiles = said[0].unflatten(-1, (network.num_quantiles, -1)).transpose(1, 2).flatten(2)
+            quantiles = said[0].view(len(context), patches, network.num_quantiles, -1).transpose(1, 2).flatten(2)
         else:
             model(context=context)
             quantiles = said[0].view(len(context), network.num_quantiles, -1)

@@ -6,9 +6,10 @@ know where checkpoints come from (families.py), nor data frames (forecast.py), n
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,16 @@ class ChronosModel:
         """The levels the model was trained on; for Chronos-T5, which draws samples, the deciles."""
         return DECILES if self.kind == "t5" else tuple(float(level) for level in self.pipeline.quantiles)
 
+    def fingerprint(self) -> str:
+        """Hash every weight (sha256, hex): the same network gives the same hash, wherever it was loaded from."""
+        import torch
+
+        digest = hashlib.sha256(self.kind.encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
     def with_network(self, network: Any) -> ChronosModel:
         """Return the same model around another network of the same configuration (the base in an adapter, say)."""
         if self.kind == "t5":
@@ -93,10 +104,13 @@ class ChronosModel:
         """
         return self.predict_with_point(window, quantile_levels)[0]
 
-    def predict_with_point(self, window: Window, quantile_levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    def predict_with_point(
+        self, window: Window, quantile_levels: Sequence[float], advance: Callable[[int], None] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Forecast quantiles as `predict` does, and upstream's point forecast (items, targets, horizon).
 
-        The point forecast is the median, for Chronos-T5 the mean of its sample paths.
+        The point forecast is the median, for Chronos-T5 the mean of its sample paths. `advance` is told after each
+        batch how many series it held.
 
         Raises
         ------
@@ -122,6 +136,8 @@ class ChronosModel:
         with short_way, _evaluating(self.model), _local_seed(self.model.device, self.seed), quiet(), torch.no_grad():
             for batch in _batches(self, past, inputs, horizon):
                 quantiles[batch], point[batch] = self._answer([inputs[i] for i in batch], horizon, levels)
+                if advance is not None:
+                    advance(len(batch))
         broken = ~np.isfinite(quantiles).all(axis=(1, 2, 3))
         if broken.any():
             item = past.items[int(np.argmax(broken))].item_id
@@ -262,7 +278,7 @@ def _local_seed(device: Any, seed: int) -> Iterator[None]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence upstream's advice on long horizons (they are asked for on purpose) and transformers' loading bars."""
-    from transformers.utils import logging as hf_logging
+    import transformers.utils.logging as hf_logging
 
     import chronos.chronos as upstream
 

@@ -78,7 +78,7 @@ class Recipe(BaseModel):
             return recipe
         where = ""
         if isinstance(recipe, str | Path):
-            where, recipe = f"{recipe}: ", _read(Path(recipe))
+            where, recipe = f"{recipe}: ", read(Path(recipe))
         try:
             return cls.model_validate(recipe)
         except ValidationError as error:
@@ -144,15 +144,8 @@ class DistillRecipe(Recipe):
         return _with_defaults(recipe, steps=1000, batch_size=32, learning_rate=1e-3)
 
 
-def _with_defaults(recipe: Any, **defaults: Any) -> Any:
-    """Fill in the training settings that a recipe leaves out; WQL on held-out series selects."""
-    train = recipe.get("train") or {}
-    if isinstance(train, TrainSettings):
-        return recipe
-    return {**recipe, "train": {"select_by": "WQL", **defaults, **train}}
-
-
-def _read(path: Path) -> Any:
+def read(path: Path) -> dict[str, Any]:
+    """Read the mapping in a YAML file; RecipeError if there is none."""
     import yaml
 
     try:
@@ -164,6 +157,14 @@ def _read(path: Path) -> Any:
     if not isinstance(content, dict):
         raise RecipeError(f"{path} is not a recipe: it must be a mapping of names to values.")
     return content
+
+
+def _with_defaults(recipe: Any, **defaults: Any) -> Any:
+    """Fill in the training settings that a recipe leaves out; WQL on held-out series selects."""
+    train = recipe.get("train") or {}
+    if isinstance(train, TrainSettings):
+        return recipe
+    return {**recipe, "train": {"select_by": "WQL", **defaults, **train}}
 
 
 def _sentence(cls: type[BaseModel], error: ValidationError) -> str:

@@ -1,0 +1,269 @@
+"""`stillroom chronos …`: the functions of this package, from a shell.
+
+Results go to stdout, or to `--out`; what is said on the way goes to stderr. Everything heavy is imported by the command
+that needs it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stillroom.core.cli import echo_json
+from stillroom.core.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(no_args_is_help=True, help="Forecast with, adapt and distil Chronos-T5, Chronos-Bolt and Chronos-2.")
+
+Data = Annotated[
+    str | None,
+    typer.Argument(help="A CSV, Parquet or JSONL file, a folder, hub:OWNER/REPOSITORY/NAME or statsmodels:NAME."),
+]
+Model = Annotated[str | None, typer.Option(help="A folder, a hub id or the name of a mini.")]
+Horizon = Annotated[int | None, typer.Option("--prediction-length", "-h", min=1, help="Steps to forecast.")]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML recipe; options given here override it.")]
+Out = Annotated[
+    Path | None, typer.Option(help="The Run directory; a training cut short goes on. Default: under runs/.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Targets = Annotated[list[str] | None, typer.Option("--target", help="The column to forecast; may be repeated.")]
+Covariates = Annotated[
+    list[str] | None, typer.Option("--covariate", help="A column to take along; may be repeated. Default: all others.")
+]
+NoCovariates = Annotated[bool, typer.Option("--no-covariates", help="Leave all other columns out.")]
+ItemId = Annotated[str, typer.Option(help="The column that tells series apart.")]
+Timestamp = Annotated[str, typer.Option(help="The column of timestamps.")]
+Freq = Annotated[str | None, typer.Option(help="A pandas frequency; default: what the timestamps say.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Training steps.")]
+Rate = Annotated[float | None, typer.Option("--learning-rate", help="Highest learning rate.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the training.")]
+
+
+@app.command()
+def forecast(
+    data: Annotated[str, typer.Argument(help=Data.__metadata__[0].help)],
+    model: Annotated[str, typer.Option(help=Model.__metadata__[0].help)],
+    prediction_length: Annotated[int, typer.Option("--prediction-length", "-h", min=1, help="Steps to forecast.")],
+    quantiles: Annotated[
+        str, typer.Option(help="Levels between 0 and 1, separated by commas.")
+    ] = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+    future: Annotated[
+        Path | None, typer.Option(help="A file with the covariates of the steps to forecast (Chronos-2).")
+    ] = None,
+    target: Targets = None,
+    covariate: Covariates = None,
+    no_covariates: NoCovariates = False,
+    item_id: ItemId = "item_id",
+    timestamp: Timestamp = "timestamp",
+    freq: Freq = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    out: Annotated[Path | None, typer.Option(help="A .csv or .parquet file to write. Default: CSV on stdout.")] = None,
+    json: Json = False,
+) -> None:
+    """Forecast every series of a file: one row a series, target and step, one column a quantile."""
+    if out is not None:
+        _check_out(out, data, future)
+    levels = _levels(quantiles)
+
+    from stillroom.chronos import families
+    from stillroom.chronos.forecast import forecast as run
+    from stillroom.chronos.forecast import to_panel
+    from stillroom.chronos.recipe import Columns
+    from stillroom.series.intake import read_frame
+
+    columns = Columns(
+        item_id=item_id,
+        timestamp=timestamp,
+        targets=tuple(target or ["target"]),
+        covariates=() if no_covariates else None if covariate is None else tuple(covariate),
+        freq=freq,
+    )
+    future_frame = None if future is None else read_frame(future, item_id=item_id)
+    panel = to_panel(data, columns, future_frame)
+    loaded = families.find(model, device=device)
+    frame = run(loaded, panel, prediction_length, levels, item_id=item_id, timestamp=timestamp)
+    if out is not None:
+        _write(frame, out)
+    if json and out is not None:
+        echo_json({"out": out, "series": len(panel), "rows": len(frame), "model": model})
+    elif json:
+        echo_json(frame.to_dict(orient="records"))
+    elif out is None:
+        typer.echo(frame.to_csv(index=False), nl=False)
+    else:
+        typer.echo(f"{len(panel)} series, {prediction_length} steps each: {out}")
+
+
+@app.command()
+def adapt(
+    data: Data = None,
+    model: Model = None,
+    prediction_length: Horizon = None,
+    method: Annotated[str | None, typer.Option(help="The adapter: lora (the default), full, dora, ia3, …")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="Of a low-rank adapter.")] = None,
+    recipe: RecipeFile = None,
+    steps: Steps = None,
+    learning_rate: Rate = None,
+    seed: Seed = None,
+    target: Targets = None,
+    covariate: Covariates = None,
+    no_covariates: NoCovariates = False,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Adapt a model to one's own series; keep the result only if it is better on what it did not learn from."""
+    from stillroom.chronos.adapt import adapt as run
+    from stillroom.chronos.recipe import AdaptRecipe, read
+
+    raw = _overridden(
+        read(recipe) if recipe else {},
+        {"data": data, "model": model, "prediction_length": prediction_length},
+        {"adapter": {"method": method, "rank": rank}},
+        {"train": {"steps": steps, "learning_rate": learning_rate, "seed": seed}},
+        {"columns": {"targets": target, "covariates": [] if no_covariates else covariate}},
+    )
+    plan = AdaptRecipe.of(_required(raw, "data", "model", "prediction_length"))
+    adapted = run(str(plan.model), str(plan.data), plan, out)
+    folder, metrics = adapted.run.folder, adapted.run.metrics
+    if json:
+        echo_json({"run": folder, "kept": adapted.verdict.keep, **metrics})
+        return
+    typer.echo(adapted.verdict.sentence)
+    typer.echo(f"WQL {metrics['base']['WQL']:.4g} (base), {metrics['adapted']['WQL']:.4g} (adapted): {folder}")
+
+
+@app.command()
+def distill(
+    data: Data = None,
+    teacher: Annotated[str | None, typer.Option(help=Model.__metadata__[0].help)] = None,
+    student: Annotated[
+        str | None, typer.Option(help="half, quarter (the default), eighth, a fraction, or a checkpoint to start from.")
+    ] = None,
+    prediction_length: Horizon = None,
+    targets: Annotated[str | None, typer.Option(help="live or stored: ask the teacher each time, or once.")] = None,
+    recipe: RecipeFile = None,
+    steps: Steps = None,
+    learning_rate: Rate = None,
+    seed: Seed = None,
+    target: Targets = None,
+    covariate: Covariates = None,
+    no_covariates: NoCovariates = False,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Teach a small model what a large one knows about series."""
+    from stillroom.chronos.distill import distill as run
+    from stillroom.chronos.recipe import DistillRecipe, read
+
+    raw = _overridden(
+        read(recipe) if recipe else {},
+        {"data": data, "teacher": teacher, "student": _number(student), "prediction_length": prediction_length},
+        {"targets": targets},
+        {"train": {"steps": steps, "learning_rate": learning_rate, "seed": seed}},
+        {"columns": {"targets": target, "covariates": [] if no_covariates else covariate}},
+    )
+    plan = DistillRecipe.of(_required(raw, "data", "teacher", "prediction_length"))
+    distilled = run(str(plan.teacher), plan.student, str(plan.data), plan, out)
+    folder, metrics = distilled.run.folder, distilled.run.metrics
+    if json:
+        echo_json({"run": folder, **metrics})
+        return
+    for name in ("teacher", "student"):
+        typer.echo(f"{name}: {metrics['parameters'][name]:,} parameters, WQL {metrics[name]['WQL']:.4g}")
+    typer.echo(str(folder))
+
+
+@app.command()
+def merge(
+    run: Annotated[str, typer.Argument(help="The Run directory or adapter folder.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write, which upstream's from_pretrained reads.")],
+    json: Json = False,
+) -> None:
+    """Fold an adapter into its base and write a plain model."""
+    from stillroom.chronos.adapt import merge as fold
+
+    folder = fold(run, out)
+    if json:
+        echo_json({"out": folder})
+    else:
+        typer.echo(str(folder))
+
+
+@app.command()
+def pretrain(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe.")],
+    out: Annotated[Path, typer.Option(help="The Run directory; a training cut short there goes on.")],
+    json: Json = False,
+) -> None:
+    """Train a small Bolt from scratch, by a recipe."""
+    from stillroom.chronos.pretrain import pretrain as run
+
+    made = run(recipe, out)
+    if json:
+        echo_json({"run": made.folder, **made.metrics})
+    else:
+        typer.echo(str(made.folder))
+
+
+def _levels(text: str) -> list[float]:
+    try:
+        return [float(level) for level in text.split(",")]
+    except ValueError as error:
+        raise RecipeError(f"{text!r} are no quantile levels: write them as 0.1,0.5,0.9.") from error
+
+
+def _number(text: str | None) -> str | float | None:
+    """A fraction such as 0.3 as a number; any other word as it is."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _check_out(out: Path, *inputs: Any) -> None:
+    """Refuse before the work what would fail after it, and what would overwrite the user's own file."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise RecipeError(f"{out} is neither a .csv nor a .parquet file: name one of these.")
+    if any(given is not None and Path(given).resolve() == out.resolve() for given in inputs):
+        raise RecipeError(f"{out} is what the forecast is made from: write to another file.")
+    if not out.parent.is_dir():
+        raise DataError(f"There is no folder {out.parent}: make it, or write elsewhere.")
+
+
+def _write(frame: pd.DataFrame, out: Path) -> None:
+    from io import BytesIO
+
+    from stillroom.core.runs import write_atomic
+
+    buffer = BytesIO()
+    if out.suffix == ".csv":
+        frame.to_csv(buffer, index=False)
+    else:
+        frame.to_parquet(buffer, index=False)
+    write_atomic(out, buffer.getvalue())
+
+
+def _overridden(recipe: dict[str, Any], *options: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with the options that were given on the command line."""
+    recipe = dict(recipe)
+    for option in options:
+        for name, value in option.items():
+            if isinstance(value, dict):
+                given = {key: item for key, item in value.items() if item is not None}
+                if given:
+                    recipe[name] = {**(recipe.get(name) or {}), **given}
+            elif value is not None:
+                recipe[name] = value
+    return recipe
+
+
+def _required(recipe: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        if recipe.get(name) is None:
+            option = "the file to learn from" if name == "data" else f"--{name.replace('_', '-')}"
+            raise RecipeError(f"Nothing says {name}: give {option}, or a recipe that says it.")
+    return recipe
