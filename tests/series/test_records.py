@@ -23,9 +23,8 @@ def test_a_start_may_be_null_or_missing():
 
 
 def test_times_written_as_in_the_monash_archive_are_read():
-    assert from_records([{"target": [1], "start": "2012-01-01 13-30-00"}]).items[0].start == pd.Timestamp(
-        "2012-01-01 13:30"
-    )
+    panel = from_records([{"target": [1], "start": "2012-01-01 13-30-00"}])
+    assert panel.items[0].start == pd.Timestamp("2012-01-01 13:30")
 
 
 def test_gluonts_entries_bring_their_frequency_and_features():

@@ -1,1 +1,10 @@
-"""Time series for Stillroom: frames, windows, forecast metrics, synthetic data."""
+"""Time series for Stillroom: frames, windows, forecast metrics, synthetic data.
+
+intake    one door: frames, CSV, Parquet, JSON Lines, GluonTS, the hub, statsmodels → Panel
+frames    long frames in, forecasts out       columns, grid   what they are read with
+records   GluonTS entries                     hub, bundled    data sets with lists; those of statsmodels
+panel     Item and Panel, the one shape of data
+windows   histories to forecast from, truths to judge by
+seasons   season lengths and the seasonal naive forecast
+metrics   MASE, WQL and what else forecasters expect, in one numpy pass
+"""

@@ -6,6 +6,7 @@ own, as in the published evaluations. The hub is reached through the `datasets` 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,10 +36,7 @@ def fetch(name: str) -> Any:
     repository, _, configuration = rest.partition("/")
     if not repository:
         raise DataError(f"hub:{name} is not a data set: write hub:OWNER/REPOSITORY/NAME.")
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingError(f"hub:{name} needs the datasets library: pip install 'stillroom-series[hub]'.") from error
+    datasets = _library()
     try:
         return datasets.load_dataset(f"{owner}/{repository}", configuration or None, split="train")
     except ValueError as error:  # which names the configurations there are
@@ -49,6 +47,14 @@ def fetch(name: str) -> Any:
             f"hub:{name} cannot be had here ({str(error).splitlines()[0]}): connect to the network with HF_HUB_OFFLINE "
             f"unset, or set STILLROOM_DATA to a folder that has {file}."
         ) from error
+
+
+def open_saved(folder: Path) -> Any | None:
+    """Open what the datasets library saved in a folder (its training split), or None if it saved nothing there."""
+    if not (folder / "dataset_info.json").exists() and not (folder / "dataset_dict.json").exists():
+        return None
+    saved = _library().load_from_disk(str(folder))
+    return saved["train"] if isinstance(saved, dict) else saved
 
 
 def from_lists(table: pa.Table, *, freq: str | None = None) -> Panel:
@@ -86,6 +92,14 @@ def from_lists(table: pa.Table, *, freq: str | None = None) -> Panel:
                 own = f"{names[row]}_{column}" if len(targets) > 1 else names[row]
                 items.append(Item(own, item.start, item.target[i : i + 1], static=others))
     return Panel(tuple(items), freq)
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingError("This needs the datasets library: pip install 'stillroom-series[hub]'.") from error
+    return datasets
 
 
 def _flatten(chunk: pa.Table, names: list[str], time: str | None, targets: list[str], freq: str | None) -> Panel:

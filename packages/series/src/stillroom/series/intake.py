@@ -123,11 +123,8 @@ def _load_path(path: Path, columns: dict[str, Any]) -> Panel:
 
 def _load_folder(folder: Path, columns: dict[str, Any]) -> Panel:
     """Pool the files of a folder, or open what the datasets library saved there."""
-    if (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists():
-        import datasets
-
-        saved = datasets.load_from_disk(str(folder))
-        return load(saved["train"] if isinstance(saved, dict) else saved, **columns)
+    if (saved := hub.open_saved(folder)) is not None:
+        return load(saved, **columns)
     files = sorted(path for path in folder.rglob("*") if path.name.endswith(_ENDINGS))
     if not files:
         raise DataError(f"There are no series in {str(folder)!r}: it has no {', '.join(_ENDINGS)} file.")
