@@ -460,7 +460,7 @@ while True:
     if number % 4 == 0:
         with store.transaction() as connection:
             store.put(str(number), "paid", [number], tensors)
-            store.put_label(Label(str(number), "1", "in", "out" * number, "m"))
+            store.put_label(Label(str(number), "1", "in", "out" * (number % 50), "m"))
             connection.execute("INSERT INTO calls VALUES (?, ?)", (str(number), 0.5))
     else:
         store.put(str(number), "free", [number], tensors)
@@ -477,11 +477,15 @@ def run_and_kill(path: Path, first: int, *, delays: list[float], from_the_start:
         for place in range(len(delays))
     ]
     said = []
-    for child, delay in zip(children, delays, strict=True):
-        if not from_the_start:
-            said.append(int(child.stdout.readline()))
-        time.sleep(delay)
-        child.send_signal(signal.SIGKILL)
+    try:
+        for child, delay in zip(children, delays, strict=True):
+            if not from_the_start:
+                said.append(int(child.stdout.readline()))
+            time.sleep(delay)
+            child.send_signal(signal.SIGKILL)
+    finally:
+        for child in children:
+            child.kill()
     for child in children:
         rest, _ = child.communicate(timeout=60)
         assert child.returncode == -signal.SIGKILL
