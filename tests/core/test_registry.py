@@ -34,6 +34,8 @@ def outsider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An outsider's package, installed for real: a module and its metadata on the path."""
     (tmp_path / "outsider_models.py").write_text(OUTSIDER)
     (tmp_path / "outsider_broken.py").write_text("raise RuntimeError('half of me is missing')")
+    (tmp_path / "outsider_space" / "inner").mkdir(parents=True)
+    (tmp_path / "outsider_space" / "inner" / "deep.py").write_text("all = 1")
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "round.txt").touch()
     info = tmp_path / "outsider-1.0.dist-info"
@@ -51,6 +53,7 @@ def outsider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "[stillroom.datasets]\n"
         "rain = outsider_models:number\n"
         "[stillroom.suites]\n"
+        "nested = outsider_space.inner.deep:all\n"
         "absent = outsider_nowhere.suites:all\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -102,6 +105,7 @@ def test_one_name_from_two_packages_is_refused_with_both(outsider):
 def test_a_missing_module_is_found_out_without_importing(outsider):
     assert registry.missing_module(registry.entry_point("stillroom.suites", "absent")) == "outsider_nowhere"
     assert registry.missing_module(registry.entry_point("stillroom.models", "cracked")) is None
+    assert registry.missing_module(registry.entry_point("stillroom.suites", "nested")) is None
     assert "outsider_broken" not in sys.modules
 
 

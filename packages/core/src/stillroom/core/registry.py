@@ -103,8 +103,10 @@ def missing_module(entry: EntryPoint) -> str | None:
     parts = entry.module.split(".")
     for depth in range(1, len(parts) + 1):
         module = ".".join(parts[:depth])
-        specs = (finder.find_spec(module, path) for finder in sys.meta_path)
-        spec = next((spec for spec in specs if spec), None)
+        try:
+            spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(module, path))), None)
+        except KeyError:  # a namespace within a namespace cannot be looked into before it is imported
+            return None
         if spec is None:
             return module
         path = spec.submodule_search_locations
