@@ -46,6 +46,7 @@ def test_positions_undo_steps(freq, day, holes):
     found = positions(stamps.to_numpy()[kept], stamps.to_numpy()[[0] * len(kept)], freq)
     np.testing.assert_array_equal(found, kept)
     assert steps_from(stamps[0], freq, 60).equals(stamps)
+    assert steps_from(stamps[0], freq, 20, skip=40).equals(stamps[40:])
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,11 @@ def test_positions_undo_steps(freq, day, holes):
         ("Y", "1975-06-01", "1976-06-01"),
         ("YS", "1975-12-31", "1976-12-31"),
         ("BQE", "2024-01-31", "2024-04-30"),
+        ("BMS", "2024-05-01", "2024-06-03"),
+        ("MS", "2024-05-01", "2024-06-01"),
+        ("M", "2023-01-30", "2023-02-28"),
+        ("h", "2024-02-28 23:30", "2024-02-29 00:30"),
+        ("MS", "2024-02-01 09:00", "2024-03-01 09:00"),
     ],
 )
 def test_a_start_is_kept_whatever_the_anchor_of_its_frequency(freq, start, second):

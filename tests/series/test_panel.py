@@ -21,6 +21,11 @@ def test_timestamps_begin_at_the_start_and_reach_ahead():
     assert list(panel.timestamps(panel.items[0], ahead=1).strftime("%m-%d")) == ["01-31", "02-29", "03-31", "04-30"]
 
 
+def test_the_future_follows_the_history():
+    panel = Panel((item(start="2024-01-31"),), "ME")
+    assert list(panel.future(panel.items[0], 2)) == list(panel.timestamps(panel.items[0], ahead=2)[3:])
+
+
 def test_items_without_a_start_have_made_up_timestamps():
     panel = Panel((item(start=None),), None)
     assert list(panel.timestamps(panel.items[0])) == list(pd.date_range("1900-01-01", periods=3))
@@ -42,6 +47,12 @@ def test_to_frame_writes_targets_and_covariates():
     assert list(frame.columns) == ["item_id", "timestamp", "target", "p", "k", "s"]
     assert frame.k.tolist() == [0.0, 1.0, 2.0]
     assert frame.s.tolist() == ["x"] * 3
+
+
+def test_to_frame_holds_series_that_end_beyond_nanoseconds():
+    frame = Panel((item("a", start=None), item("b", np.zeros(400), start=None)), "YS").to_frame()
+    assert frame.timestamp[2] == pd.Timestamp("1902-01-01")
+    assert frame.timestamp.iloc[-1] == pd.Timestamp("2299-01-01").as_unit("s")
 
 
 def test_to_frame_of_an_empty_panel_has_the_columns():

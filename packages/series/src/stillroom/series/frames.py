@@ -15,7 +15,7 @@ import pandas as pd
 
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.series.columns import constants, item_codes, levels_as_columns, require, timestamps, values_of
-from stillroom.series.grid import infer_freq, positions
+from stillroom.series.grid import infer_freq, join, positions
 from stillroom.series.panel import Item, Panel, id_column
 
 
@@ -160,11 +160,10 @@ def forecast_frame(
         )
     if point is None:
         point = _median(quantiles, np.asarray(quantile_levels, np.float64))
-    futures = [panel.timestamps(item, ahead=horizon)[item.length :].to_numpy() for item in panel]
-    stamps = np.concatenate([np.tile(future, targets) for future in futures]) if futures else np.empty(0, "M8[ns]")
+    futures = [future for item in panel for future in [panel.future(item, horizon)] * targets]
     columns: dict[str, Any] = {
         item_id: np.repeat(id_column(panel.items), targets * horizon),
-        timestamp: stamps,
+        timestamp: join(futures),
         "target_name": np.tile(np.repeat(np.array(panel.targets, dtype=object), horizon), items),
         "predictions": point.ravel(),
     }

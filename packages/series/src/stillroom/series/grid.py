@@ -6,6 +6,8 @@ once. Knows no targets and no covariates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from pandas.tseries import offsets
@@ -13,43 +15,45 @@ from pandas.tseries import offsets
 from stillroom.core.errors import DataError
 from stillroom.series.seasons import to_offset
 
+_DAY = 86_400_000_000  # microseconds
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _MONTHS_A_STEP = {"MS": 1, "ME": 1, "BMS": 1, "BME": 1, "QS": 3, "QE": 3, "BQS": 3, "BQE": 3,
                   "YS": 12, "YE": 12, "BYS": 12, "BYE": 12}  # fmt: skip
 
 
-def steps_from(start: pd.Timestamp, freq: str, periods: int) -> pd.DatetimeIndex:
-    """Give `periods` timestamps from `start` on, one step of `freq` apart.
+def steps_from(start: pd.Timestamp, freq: str, periods: int, *, skip: int = 0) -> pd.DatetimeIndex:
+    """Give `periods` timestamps, one step of `freq` apart, `skip` steps after `start`.
 
     The start is kept: a monthly series that starts on the 1st stays on the 1st, whether its frequency is written "M",
-    "ME" or "MS", and a weekly one keeps its weekday. Only a start that no such calendar passes through (business days
-    from a Sunday) moves forward to the first that does. Far futures that nanoseconds cannot hold come in seconds.
+    "ME" or "MS", and a weekly one keeps its weekday. Only business days that start on a weekend move to the Monday. Far
+    futures that nanoseconds cannot hold come in seconds.
     """
-    offset = offset_through(start, freq)
-    try:
-        return pd.date_range(start, periods=periods, freq=offset, unit=start.unit)
-    except (pd.errors.OutOfBoundsDatetime, OverflowError):
-        return pd.date_range(start.as_unit("s"), periods=periods, freq=offset, unit="s")
-
-
-def offset_through(start: pd.Timestamp, freq: str) -> offsets.BaseOffset:
-    """Give the offset with the step of `freq` whose calendar passes through `start`."""
     offset = to_offset(freq)
-    if offset.is_on_offset(start):
-        return offset
-    if isinstance(offset, offsets.Week):
-        return offsets.Week(offset.n, weekday=start.weekday())
-    months = _MONTHS_A_STEP.get(offset.name.split("-")[0], 0)
-    if not months:
-        return offset
-    if start.day == 1:
-        return offsets.MonthBegin(offset.n * months)
-    if start.is_month_end:
-        return offsets.MonthEnd(offset.n * months)
-    if start == start + offsets.BMonthEnd(0):
-        return offsets.BMonthEnd(offset.n * months)
-    return pd.DateOffset(months=offset.n * months)
+    begin = np.datetime64(start.as_unit("us"))
+    steps = np.arange(skip, skip + periods) * offset.n
+    if (size := _months_a_step(offset)) is not None:
+        stamps = _days_of_months(begin, begin.astype("M8[M]") + steps * size, offset) + (begin - begin.astype("M8[D]"))
+    elif isinstance(offset, offsets.BusinessDay) and offset.name == "B":
+        day = begin.astype("M8[D]")
+        stamps = np.busday_offset(day, steps, roll="forward") + (begin - day)
+    elif (length := _microseconds(offset)) is not None:
+        stamps = begin + np.arange(skip, skip + periods) * np.timedelta64(length, "us")
+    else:
+        return pd.date_range(start, periods=skip + periods, freq=offset)[skip:]
+    index = pd.DatetimeIndex(stamps)
+    try:
+        return index.as_unit(start.unit)
+    except pd.errors.OutOfBoundsDatetime:
+        return index.as_unit("s")
+
+
+def join(parts: Sequence[pd.DatetimeIndex]) -> np.ndarray:
+    """Put timestamps end to end as datetime64, in seconds if some of them had to be."""
+    arrays = [part.to_numpy() for part in parts]
+    if len({array.dtype for array in arrays}) > 1:
+        arrays = [array.astype("M8[s]") for array in arrays]
+    return np.concatenate(arrays) if arrays else np.empty(0, "M8[ns]")
 
 
 def positions(stamps: np.ndarray, starts: np.ndarray, freq: str) -> np.ndarray:
@@ -76,19 +80,16 @@ def positions(stamps: np.ndarray, starts: np.ndarray, freq: str) -> np.ndarray:
         If the frequency is one whose steps cannot be counted here, such as business hours.
     """
     offset = to_offset(freq)
-    name = offset.name.split("-")[0]
     stamps, starts = stamps.astype("M8[us]"), starts.astype("M8[us]")
-    if name in _MONTHS_A_STEP:
+    if (size := _months_a_step(offset)) is not None:
         steps = stamps.astype("M8[M]").astype(np.int64) - starts.astype("M8[M]").astype(np.int64)
-        size, fits = offset.n * _MONTHS_A_STEP[name], _same_phase(stamps, starts)
-    elif isinstance(offset, offsets.BusinessDay) and name == "B":
+        size, fits = offset.n * size, _same_phase(stamps, starts)
+    elif isinstance(offset, offsets.BusinessDay) and offset.name == "B":
         days, first = stamps.astype("M8[D]"), starts.astype("M8[D]")
         steps, size = np.busday_count(first, days), offset.n
         fits = np.is_busday(days) & np.is_busday(first) & (stamps - days == starts - first)
-    elif isinstance(offset, offsets.Tick | offsets.Week) and offset != offsets.Nano(offset.n):
-        step = pd.Timedelta(days=7 * offset.n) if isinstance(offset, offsets.Week) else pd.Timedelta(offset.nanos)
-        steps, size = (stamps - starts).astype(np.int64), step // pd.Timedelta(microseconds=1)
-        fits = np.ones(len(stamps), dtype=bool)
+    elif (size := _microseconds(offset)) is not None:
+        steps, fits = (stamps - starts).astype(np.int64), np.ones(len(stamps), dtype=bool)
     else:
         raise DataError(
             f"Series of frequency {freq!r} cannot be read: use ticks, days, business days, weeks or months."
@@ -118,10 +119,9 @@ def infer_freq(stamps: np.ndarray, first: np.ndarray) -> str | None:
     gaps = np.diff(stamps)[within].astype(np.int64)
     if not len(gaps):
         return None
-    day = 86_400_000_000
-    if (gaps % day).any():
+    if (gaps % _DAY).any():
         return to_offset(pd.Timedelta(_most_common(gaps), unit="us")).freqstr  # type: ignore[arg-type]
-    if gaps.min() >= 28 * day and (letter := _month_phase(stamps, first)):
+    if gaps.min() >= 28 * _DAY and (letter := _month_phase(stamps, first)):
         months = _most_common(np.diff(stamps.astype("M8[M]").astype(np.int64))[within])
         month = int(stamps[0].astype("M8[M]").astype(np.int64)) % 12  # 0 is January
         if months % 12 == 0:
@@ -129,14 +129,40 @@ def infer_freq(stamps: np.ndarray, first: np.ndarray) -> str | None:
         if months % 3 == 0:
             return _times(months // 3, letter.replace("M", "Q"), _MONTHS[month % 3 + 9])
         return _times(months, letter)
-    days = _most_common(gaps) // day
+    days = _most_common(gaps) // _DAY
     dates = stamps.astype("M8[D]")
-    if not (gaps % (7 * day)).any():
+    if not (gaps % (7 * _DAY)).any():
         return _times(days // 7, "W", _WEEKDAYS[pd.Timestamp(dates[0]).weekday()])
-    over_weekends = (np.busday_count(dates[:-1], dates[1:])[within] < gaps // day).any()
+    over_weekends = (np.busday_count(dates[:-1], dates[1:])[within] < gaps // _DAY).any()
     if days == 1 and over_weekends and np.is_busday(dates).all():
         return "B"
     return _times(days, "D")
+
+
+def _months_a_step(offset: offsets.BaseOffset) -> int | None:
+    return _MONTHS_A_STEP.get(offset.name.split("-")[0])
+
+
+def _microseconds(offset: offsets.BaseOffset) -> int | None:
+    """How long a step of fixed length is; None for calendars, and for nanoseconds, which nothing here counts."""
+    if isinstance(offset, offsets.Week):
+        return offset.n * 7 * _DAY
+    return offset.nanos // 1000 if isinstance(offset, offsets.Tick) and offset.nanos % 1000 == 0 else None
+
+
+def _days_of_months(begin: np.datetime64, months: np.ndarray, offset: offsets.BaseOffset) -> np.ndarray:
+    """Find in each month the day that is to it what `begin` is to its own."""
+    first, last = months.astype("M8[D]"), (months + 1).astype("M8[D]") - 1
+    phases = _phases(np.array([begin]))[:, 0]
+    code = offset.name.split("-")[0]
+    own = 2 * code.startswith("B") + code.endswith("E")  # the calendar of the frequency itself, where begin is on it
+    for calendar in (own, 0, 1, 2, 3):
+        if phases[calendar] == 0:
+            bound = last if calendar % 2 else first
+            if calendar < 2:
+                return bound
+            return np.asarray(np.busday_offset(bound, 0, roll="backward" if calendar % 2 else "forward"))
+    return np.asarray(np.minimum(first + phases[0], last))
 
 
 def _times(count: int, name: str, anchor: str | None = None) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from stillroom.core.errors import DataError
-from stillroom.series.grid import steps_from
+from stillroom.series.grid import join, steps_from
 
 SYNTHETIC_START = pd.Timestamp("1900-01-01")  # a Monday and the first of a year, so that every calendar passes through
 
@@ -100,8 +100,11 @@ class Panel:
         An item without a start begins at 1900-01-01, a panel without a frequency is daily: made up, but regular,
         which is what calendars and models need.
         """
-        start = SYNTHETIC_START if item.start is None else item.start
-        return steps_from(start, self.freq or "D", item.length + ahead)
+        return steps_from(item.start or SYNTHETIC_START, self.freq or "D", item.length + ahead)
+
+    def future(self, item: Item, steps: int) -> pd.DatetimeIndex:
+        """Give the timestamps of the steps after an item's history."""
+        return steps_from(item.start or SYNTHETIC_START, self.freq or "D", steps, skip=item.length)
 
     def select(self, ids: Iterable[str | int]) -> Panel:
         """Keep the items of these ids, in the order asked for.
@@ -122,8 +125,7 @@ class Panel:
         """Write the history as a long frame: item_id, timestamp, targets, past, known and static covariates."""
         lengths = [item.length for item in self.items]
         columns: dict[str, Any] = {"item_id": np.repeat(id_column(self.items), lengths)}
-        stamps = [self.timestamps(item).to_numpy() for item in self.items]
-        columns["timestamp"] = np.concatenate(stamps) if stamps else np.empty(0, "datetime64[ns]")
+        columns["timestamp"] = join([self.timestamps(item) for item in self.items])
         for row, name in enumerate(self.targets):
             columns[name] = np.concatenate([np.empty(0), *(item.target[row] for item in self.items)])
         if self.items:

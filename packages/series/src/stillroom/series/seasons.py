@@ -6,6 +6,7 @@ Knows pandas' frequency strings, old ("M", "H", "15T") and new ("ME", "h", "15mi
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ _SEASONS = {
 }  # fmt: skip
 
 
+@cache  # parsing takes longer than a series' timestamps
 def to_offset(freq: str) -> pd.tseries.offsets.BaseOffset:
     """Turn a frequency string, in pandas' old or new spelling, into an offset.
 
