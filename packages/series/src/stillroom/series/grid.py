@@ -120,7 +120,7 @@ def infer_freq(stamps: np.ndarray, first: np.ndarray) -> str | None:
     if not len(gaps):
         return None
     if (gaps % _DAY).any():
-        return to_offset(pd.Timedelta(_most_common(gaps), unit="us")).freqstr  # type: ignore[arg-type]
+        return to_offset(pd.Timedelta(_most_common(gaps), unit="us")).freqstr
     if gaps.min() >= 28 * _DAY and (letter := _month_phase(stamps, first)):
         months = _most_common(np.diff(stamps.astype("M8[M]").astype(np.int64))[within])
         month = int(stamps[0].astype("M8[M]").astype(np.int64)) % 12  # 0 is January
