@@ -267,11 +267,11 @@ class DistillTrainer(Trainer):
     def _say(self, row: dict[str, float]) -> None:
         """Show a validation of a run that is long enough to be watched."""
         if self.args.process_index == 0 and time.monotonic() - self._began_at > DELAY:
-            name, loss = self.settings.select_by, self.losses[-1]["loss"] if self.losses else math.nan
+            name, loss = self.settings.select_by, f", loss {self.losses[-1]['loss']:.4g}" if self.losses else ""
             best = (
                 "the best so far" if row is self.best else f"best {self.best[name]:.4g}" if self.best else "no best yet"
             )
-            print(f"step {row['step']}: {name} {row[name]:.4g} ({best}), loss {loss:.4g}", file=sys.stderr, flush=True)
+            print(f"step {row['step']}: {name} {row[name]:.4g} ({best}){loss}", file=sys.stderr, flush=True)
 
     # Checkpoints
 
