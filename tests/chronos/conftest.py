@@ -111,3 +111,27 @@ def frame() -> pd.DataFrame:
         times = pd.date_range("2024-01-01", periods=length, freq="h")
         parts.append(pd.DataFrame({"item_id": name, "timestamp": times, "target": values}))
     return pd.concat(parts, ignore_index=True)
+
+
+def seasonal(count: int, length: int, seed: int = 0):
+    """Hourly series with a season of 8 and a little noise: a random model has much to learn from them."""
+    from stillroom.series.panel import Item, Panel
+
+    random = np.random.default_rng(seed)
+    time = np.arange(length) * 2 * np.pi / 8
+    items = []
+    for i in range(count):
+        wave = 10 + 5 * np.sin(time + random.uniform(0, 6))
+        noise = 0.3 * random.standard_normal((1, length))
+        items.append(Item(f"s{i:02d}", pd.Timestamp("2024-01-01"), wave + noise))
+    return Panel(tuple(items), "h")
+
+
+@pytest.fixture(scope="session")
+def season_panel():
+    return seasonal(24, 96)
+
+
+@pytest.fixture(scope="session")
+def make_seasons():
+    return seasonal

@@ -84,13 +84,8 @@ def forecast(
     if not isinstance(model, ChronosModel):
         model = families.find(str(model))
     names = (targets,) if isinstance(targets, str) else tuple(targets)
-    columns = Columns(
-        item_id=item_id,
-        timestamp=timestamp,
-        targets=names,
-        covariates=None if covariates is None else tuple(covariates),
-        freq=freq,
-    )
+    taken = None if covariates is None else tuple(covariates)
+    columns = Columns(item_id=item_id, timestamp=timestamp, targets=names, covariates=taken, freq=freq)
     panel = to_panel(frame, columns, future_frame)
     if not len(panel):
         raise DataError("There are no series: there is nothing to forecast.")

@@ -83,4 +83,5 @@ def assess(model: ChronosModel, window: Window, truth: np.ndarray) -> Scores:
 def losses_by_series(scores: Scores, truth: np.ndarray) -> np.ndarray:
     """The sums that the WQL is made of, (items, targets), of the series that have anything to be judged by."""
     seen: np.ndarray = np.isfinite(truth).any(axis=(1, 2))
-    return scores.items["quantile_loss"].reshape(truth.shape[:2])[seen]
+    losses: np.ndarray = scores.items["quantile_loss"].reshape(truth.shape[:2])[seen]
+    return losses

@@ -278,12 +278,13 @@ def _local_seed(device: Any, seed: int) -> Iterator[None]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence upstream's advice on long horizons (they are asked for on purpose) and transformers' loading bars."""
-    import transformers.utils.logging as hf_logging
+
+    from transformers.utils import logging as hf_logging
 
     import chronos.chronos as upstream
 
     bars = hf_logging.is_progress_bar_enabled()
-    hf_logging.disable_progress_bar()
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     advice = logging.getLogger(upstream.__file__)  # upstream names its loggers by their files
     level = advice.level
     advice.setLevel(logging.ERROR)
@@ -294,4 +295,4 @@ def quiet() -> Iterator[None]:
     finally:
         advice.setLevel(level)
         if bars:
-            hf_logging.enable_progress_bar()
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from stillroom.core.errors import RecipeError
 from stillroom.core.methods import AdapterSpec
-from stillroom.core.trainer import TrainSettings
+from stillroom.core.settings import TrainSettings
 
 # By method: the fewer numbers move, the further each must.
 LEARNING_RATES = {"full": 1e-4, "ia3": 1e-2, "vera": 1e-2, "fourierft": 1e-2, "prompt": 1e-1, "prefix": 1e-2}
@@ -102,8 +102,8 @@ class AdaptRecipe(Recipe):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, recipe: Any) -> Any:
-        adapter = recipe.get("adapter")
-        method = getattr(adapter, "method", None) or (adapter or {}).get("method", "lora")
+        adapter = recipe.get("adapter") or {}
+        method = adapter.get("method") if isinstance(adapter, Mapping) else getattr(adapter, "method", None)
         rate = LEARNING_RATES.get(str(method), LEARNING_RATE)
         return _with_defaults(recipe, steps=300, batch_size=32, learning_rate=rate)
 
@@ -162,7 +162,7 @@ def read(path: Path) -> dict[str, Any]:
 def _with_defaults(recipe: Any, **defaults: Any) -> Any:
     """Fill in the training settings that a recipe leaves out; WQL on held-out series selects."""
     train = recipe.get("train") or {}
-    if isinstance(train, TrainSettings):
+    if not isinstance(train, Mapping):  # settings already made, or a mistake that pydantic will name
         return recipe
     return {**recipe, "train": {"select_by": "WQL", **defaults, **train}}
 

@@ -19,6 +19,7 @@ FRACTIONS = {"half": 1 / 2, "quarter": 1 / 4, "eighth": 1 / 8}
 INITIALIZER_FACTOR = {"t5": 0.05, "bolt": 1.0}  # upstream's for T5; a Bolt's first weights are drawn by `start`
 LONGEST_CONTEXT = 2048  # of a Bolt student whose teacher is of another family
 PATCH = 16
+CHRONOS_NAMES = {"context_length", "prediction_length", "input_patch_size", "input_patch_stride", "quantiles"}
 TOKENS = ("tokenizer_class", "tokenizer_kwargs", "n_tokens", "n_special_tokens", "pad_token_id", "eos_token_id")
 
 
@@ -85,24 +86,21 @@ def _configuration(kind: str, teacher: ChronosModel, prediction_length: int, wan
         names = ("d_model", "d_kv", "d_ff", "num_layers", "num_heads", "dropout_rate", "feed_forward_proj")
         theirs = {name: theirs[name] for name in names if name in theirs} | {"pad_token_id": 0}
         theirs |= {"decoder_start_token_id": 0, "chronos_pipeline_class": "ChronosBoltPipeline"}
-    chronos |= {"prediction_length": prediction_length} | {k: v for k, v in wanted.items() if k in _CHRONOS_NAMES}
+    chronos |= {"prediction_length": prediction_length} | {k: v for k, v in wanted.items() if k in CHRONOS_NAMES}
     if "input_patch_size" in wanted and "input_patch_stride" not in wanted:
         chronos["input_patch_stride"] = wanted["input_patch_size"]
-    plain = {name: value for name, value in wanted.items() if name not in _CHRONOS_NAMES}
+    plain = {name: value for name, value in wanted.items() if name not in CHRONOS_NAMES}
     unknown = [name for name in plain if name not in T5Config().to_dict()]
     if unknown:
         raise RecipeError(
             f"A student has no {unknown[0]!r}: its names are those of T5Config (d_model, num_layers, d_ff, …) and "
-            f"{', '.join(sorted(_CHRONOS_NAMES))}."
+            f"{', '.join(sorted(CHRONOS_NAMES))}."
         )
     if kind == "t5" and "n_tokens" in plain:
         raise RecipeError("A Chronos-T5 student has the tokens of its teacher: leave n_tokens out.")
     if "num_layers" in plain:
         plain.setdefault("num_decoder_layers", plain["num_layers"])
     return T5Config(**{**theirs, "initializer_factor": INITIALIZER_FACTOR[kind], **plain, "chronos_config": chronos})
-
-
-_CHRONOS_NAMES = {"context_length", "prediction_length", "input_patch_size", "input_patch_stride", "quantiles"}
 
 
 def _narrowed(config: Any, fraction: Any, size: int, network: Callable[[Any], Any]) -> Any:
@@ -113,7 +111,8 @@ def _narrowed(config: Any, fraction: Any, size: int, network: Callable[[Any], An
 
     if not isinstance(fraction, int | float) or not 0 < fraction < 1:
         raise RecipeError(
-            f"A student is a fraction between 0 and 1 of its teacher ({', '.join(FRACTIONS)}), a mapping, …"
+            f"There is no student {fraction!r}: say {', '.join(FRACTIONS)}, a number between 0 and 1, "
+            "a mapping of names to values, or a checkpoint's folder."
         )
     grain = 8 if config.d_model >= 64 else 2
 
