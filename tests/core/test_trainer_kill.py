@@ -15,7 +15,7 @@ CHILD = str(Path(__file__).with_name("tiny_training.py"))
 KINDS = {
     "batches": ("batches", {"ema": 0.9, "workers": 2}),
     "rows": ("rows", {"accumulation": 2}),
-    "stream": ("stream", {}),
+    "stream": ("stream", {"optimizer": "muon"}),
 }
 
 

@@ -32,6 +32,7 @@ from stillroom.core.errors import DataError, RecipeError
 from stillroom.core.lesson import Lesson, Losses, frozen
 from stillroom.core.objectives import weighted_sum
 from stillroom.core.optimizers import muon
+from stillroom.core.plain import to_plain
 from stillroom.core.progress import DELAY, progress
 from stillroom.core.runs import write_atomic
 from stillroom.core.seeds import own_random, seed_all
@@ -106,9 +107,7 @@ class DistillTrainer(Trainer):
             super().__init__(model, _arguments(settings, self.folder), train_dataset=train_data)
         self.remove_callback(PrinterCallback)
         self.add_callback(_Steps(self))
-        self.model_accepts_loss_kwargs = (
-            False  # else it counts labels for a normalisation that is the losses' own business
-        )
+        self.model_accepts_loss_kwargs = False  # what a loss is averaged over is its own business
         self.teacher = frozen(teacher, model, self.args.device)
         self.weights = None if weights is None else dict(weights)
         self.losses: list[dict[str, float]] = []
@@ -117,9 +116,7 @@ class DistillTrainer(Trainer):
         self._eval_every = settings.eval_every or max(1, settings.steps // 20)
         self._save_every = settings.save_every or self._eval_every
         self._average = WeightAverage(trained(model), settings.ema) if settings.ema else None
-        self._sums: dict[
-            str, Tensor
-        ] = {}  # of each loss since the last row; they stay on the device: no step waits for them
+        self._sums: dict[str, Tensor] = {}  # of losses since the last row; left on the device, no step waits for them
         self._micro_steps = 0
         self._start = 0  # the step this process began at
         self._finished = False
@@ -352,7 +349,7 @@ class DistillTrainer(Trainer):
             self._average.settle()
         self.student.eval()
         if self.args.process_index == 0:
-            record = {"best": self.best, "history": self.history, "losses": self.losses}
+            record = to_plain({"best": self.best, "history": self.history, "losses": self.losses})
             write_atomic(self.folder / "history.json", json.dumps(record, indent=1))
 
 
