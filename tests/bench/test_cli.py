@@ -55,7 +55,7 @@ def test_json_goes_to_stdout_and_everything_else_to_stderr(stillroom, shops, tmp
         (["--data", "SHOPS"], "--data needs --prediction-length"),
         (["--data", "SHOPS", "--prediction-length", "3", "--target", "profit"], "profit"),
         (["--data", "SHOPS", "--prediction-length", "99", "--target", "sales"], "at least 100"),
-        (["--data", "EMPTY", "--prediction-length", "3", "--target", "sales"], "EMPTY"),
+        (["--data", "EMPTY", "--prediction-length", "3", "--target", "sales"], "there is nothing to forecast"),
     ],
 )
 def test_a_mistake_ends_with_exit_code_2_and_one_sentence(arguments, sentence, stillroom, shops, tmp_path):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from stillroom.bench.lineage import trace, trained_on
+from stillroom.core.errors import MissingError
 from stillroom.core.registry import ResolvedModel, resolve_model
 from stillroom.core.runs import Run
 
@@ -85,3 +86,27 @@ def test_the_card_says_what_a_model_was_trained_on(folder, card, names):
 
 def test_a_baseline_is_known_by_its_package_and_version():
     assert trace(resolve_model("seasonal-naive")).weights.startswith("stillroom-bench==")
+
+
+def test_a_hub_id_that_cannot_be_had_is_one_sentence(monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(MissingError, match="nobody/nothing is not in the local Hugging Face cache"):
+        trace(ResolvedModel("nobody/nothing", "nobody/nothing", lambda: None))
+
+
+def test_a_hub_id_is_known_by_the_commit_in_the_local_cache(tmp_path, monkeypatch, folder):
+    from huggingface_hub import constants
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--somebody--model"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (repository / "snapshots").mkdir()
+    folder.rename(repository / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    found = trace(ResolvedModel("somebody/model", "somebody/model", lambda: None))
+    assert found.weights == f"hub:{commit}"
+    assert found.bytes_on_disk == len(b"weights") + len("{}")

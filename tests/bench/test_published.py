@@ -14,7 +14,7 @@ from stillroom.bench.tasks import Suite, load_suite
 
 PUBLISHED = Path(__file__).parents[2] / "benchmarks" / "published" / "chronos.csv"
 # The copies of three data sets differ a little from those that the figures were computed on.
-TOLERANCE = {"monash_m1_quarterly": 5e-5, "monash_nn5_weekly": 6e-5, "monash_m3_monthly": 1e-4}
+TOLERANCE = {"monash_m1_quarterly": 5e-5, "monash_nn5_weekly": 9e-5, "monash_m3_monthly": 1.2e-4}
 
 
 @pytest.fixture(scope="module")

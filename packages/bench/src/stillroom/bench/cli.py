@@ -113,7 +113,7 @@ def choose(suite: str | None, data: Path | None, own: dict[str, Any], max_series
         raise RecipeError("--data needs --prediction-length: how many steps to forecast")
     else:
         assert data is not None
-        task = {"id": data.name.partition(".")[0], "dataset": str(data), **own}
+        task = {"id": data.name.partition(".")[0], "dataset": str(data.resolve()), **own}
         chosen = read_suite({"tasks": [task]}, data.name, folder=Path.cwd())
     if max_series is None:
         return chosen
@@ -148,15 +148,16 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def print_board(board: Leaderboard) -> None:
     """The table for people: intervals in brackets, best model first."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     def cell(row: dict[str, Any], name: str, form: str) -> str:
-        return f"{row[name]:{form}} [dim]{row[f'{name}_low']:{form}}–{row[f'{name}_high']:{form}}[/dim]"
+        return f"{row[name]:{form}}\n[dim]{row[f'{name}_low']:{form}}–{row[f'{name}_high']:{form}}[/dim]"
 
     first = board.metrics[0]
     title = f"{len(board.tasks)} tasks, relative to seasonal-naive (lower is better), 95 % intervals over tasks"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("model", overflow="fold")
     for name in [*(f"relative {metric}" for metric in board.metrics), f"skill {first}", "win rate", "rank"]:
         table.add_column(name, justify="right", no_wrap=True)

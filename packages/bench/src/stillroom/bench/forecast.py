@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from stillroom.bench.tasks import LOCAL_SUFFIXES
+from stillroom.bench.tasks import is_path
 from stillroom.core import registry
 from stillroom.core.errors import DataError, ModelError, RecipeError
 
@@ -162,7 +162,7 @@ def read_panel(spec: ForecastTask) -> Panel:
         )
         if getattr(spec, name) != ForecastTask.model_fields[name].default
     }  # fmt: skip
-    if ":" in spec.dataset or spec.dataset.endswith(LOCAL_SUFFIXES):
+    if ":" in spec.dataset or is_path(spec.dataset):
         from stillroom.series.intake import load
 
         return load(spec.dataset, **options)

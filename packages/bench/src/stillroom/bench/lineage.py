@@ -125,6 +125,7 @@ def digest(folder: Path, files: list[Path]) -> str:
 
 def hub_commit(source: str) -> tuple[str, Path | None]:
     """Commit of a hub id's main branch and its local snapshot, if there is one: the hub is asked, then the cache."""
+    from httpx import HTTPError
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
 
     cached = try_to_load_from_cache(source, "config.json")
@@ -133,7 +134,7 @@ def hub_commit(source: str) -> tuple[str, Path | None]:
         try:
             commit = HfApi().model_info(source, timeout=10).sha
             return str(commit), snapshot if snapshot and snapshot.name == commit else None
-        except OSError:  # requests' and the hub's own errors are both OSErrors: no network, or no such repository
+        except (OSError, HTTPError):  # no network, or no such repository
             pass
     if snapshot is None:
         raise MissingError(

@@ -10,7 +10,7 @@ and no metric.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,8 +86,8 @@ def make_plan(
     UserError
         An unknown model, a missing file or column, a horizon longer than the data, …: one sentence.
     """
-    names = list(dict.fromkeys([BASELINE, *models]))
-    lineages = {name: trace(registry.resolve_model(name)) for name in names}
+    found = {model.id: model for model in map(registry.resolve_model, [BASELINE, *models])}
+    lineages = {name: trace(model) for name, model in found.items()}
     todo: list[Cell] = []
     done: list[Cell] = []
     skipped: list[Cell] = []
@@ -98,9 +98,9 @@ def make_plan(
         except MissingError as error:
             if strict:
                 raise MissingError(f"task {task.id}: {error}") from None
-            skipped += [Cell(task, name, lineages[name], "", f"data: {error}") for name in names]
+            skipped += [Cell(task, name, lineages[name], "", f"data: {error}") for name in lineages]
             continue
-        for name in names:
+        for name in lineages:
             key = row_key(kind, task, fingerprint, lineages[name], {}, seed)
             cell = Cell(task, name, lineages[name], key, None)
             row = read_row(out, cell.stem)
@@ -135,12 +135,15 @@ def run(
     for cell in plan.skipped:
         write_row(plan.out, cell.stem, _row(plan, cell, {"status": "skipped", "reason": cell.skip}))
     pool = ThreadPoolExecutor(max_workers=workers)
-    futures = [pool.submit(_compute, plan, cell, executor) for cell in plan.todo]
+    pending = {pool.submit(_compute, plan, cell, executor) for cell in plan.todo}
     try:
-        for future in as_completed(futures):
-            on_row(future.result())
+        while pending:
+            # A Ctrl-C that falls just before an endless wait would only be seen after it: look up twice a second.
+            finished, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in finished:
+                on_row(future.result())
     except BaseException:
-        for future in futures:
+        for future in pending:
             future.cancel()
         if isinstance(executor, FreshProcess):
             executor.stop()

@@ -26,8 +26,7 @@ from stillroom.core.errors import DataError, RecipeError
 if TYPE_CHECKING:
     import pandas as pd
 
-LOCAL_SUFFIXES = (".csv", ".parquet", ".jsonl", ".jsonl.gz")
-"""A `dataset` that ends like this is a file; a relative one is looked for beside the suite that names it."""
+FILE_ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz")
 
 
 class Kind(Protocol):
@@ -113,7 +112,7 @@ def read_task(values: Mapping[str, Any], where: str, folder: Path | None = None)
     spec = kind_of(values.get("kind", "forecast")).spec
     refuse_unknown(values, spec.model_fields, where)
     dataset = values.get("dataset")
-    if folder is not None and isinstance(dataset, str) and dataset.endswith(LOCAL_SUFFIXES):
+    if folder is not None and isinstance(dataset, str) and is_path(dataset):
         values["dataset"] = str((folder / dataset).resolve())
     try:
         return spec.model_validate(values)
@@ -124,6 +123,11 @@ def read_task(values: Mapping[str, Any], where: str, folder: Path | None = None)
             raise RecipeError(f"{where}: the key {key!r} is missing") from None
         problem = first["msg"].removeprefix("Value error, ")
         raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{problem}") from None
+
+
+def is_path(dataset: str) -> bool:
+    """Is a `dataset` a file or folder? A relative one is looked for beside the suite that names it."""
+    return ":" not in dataset and ("/" in dataset or dataset.endswith(FILE_ENDINGS))
 
 
 def kind_of(name: str) -> Kind:
