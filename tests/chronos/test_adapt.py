@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from stillroom.chronos.families import load
 from stillroom.chronos.heldout import hold_out
 from stillroom.chronos.recipe import AdaptRecipe
 from stillroom.core.errors import DataError, ModelError, RecipeError
+from stillroom.core.methods import METHODS
 from stillroom.series.panel import Item, Panel
 
 LEVELS = [0.1, 0.5, 0.9]
@@ -159,10 +165,7 @@ def test_adapting_to_white_noise_keeps_the_base_in_18_of_20_seeds(knows_noise, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bolt", "chronos2", "t5"])
-@pytest.mark.parametrize(
-    "method",
-    "full bitfit lora rslora dora adalora ia3 vera fourierft qlora prompt prefix p-tuning".split(),
-)
+@pytest.mark.parametrize("method", METHODS)
 def test_every_cell_of_the_matrix_trains_and_gives_a_verdict(folders, season_panel, tmp_path, kind, method):
     refused = {
         "bolt": ("prompt", "prefix", "p-tuning"),
@@ -178,3 +181,32 @@ def test_every_cell_of_the_matrix_trains_and_gives_a_verdict(folders, season_pan
     np.testing.assert_allclose(
         forecasts(load(tmp_path), season_panel), forecasts(adapted.model, season_panel), atol=1e-3
     )
+
+
+@pytest.mark.slow
+def test_a_kill_in_mid_training_changes_nothing_in_the_end(folders, season_panel, tmp_path):
+    from safetensors.torch import load_file
+
+    data = tmp_path / "seasons.csv"
+    season_panel.to_frame().to_csv(data, index=False, float_format="%.17g")
+    plan = recipe(steps=60, eval_every=5)
+    adapt(folders["bolt"], data, plan, tmp_path / "whole")
+
+    code = (
+        "import sys, json\nfrom stillroom.chronos import adapt\n"
+        "adapt(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4])"
+    )
+    arguments = [sys.executable, "-c", code, folders["bolt"], data, json.dumps(plan), tmp_path / "killed"]
+    child = subprocess.Popen([str(a) for a in arguments], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    while not list((tmp_path / "killed").glob("checkpoints/checkpoint-2?")):
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert json.loads((tmp_path / "killed" / "run.json").read_text())["metrics"] == {}
+    with pytest.raises(ModelError, match="has not ended"):
+        load(tmp_path / "killed")
+
+    adapt(folders["bolt"], data, plan, tmp_path / "killed")
+    whole, killed = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "killed"))
+    assert all(torch.equal(tensor, killed[name]) for name, tensor in whole.items())

@@ -120,3 +120,13 @@ def _in_order(upstream: pd.DataFrame) -> pd.DataFrame:
     """Upstream leaves crossing quantiles as they are; ours rise."""
     levels = [str(level) for level in LEVELS]
     return upstream.assign(**dict(zip(levels, np.sort(upstream[levels].to_numpy(), axis=1).T, strict=True)))
+
+
+def test_a_covariate_without_a_future_counts_as_past_only(models):
+    from stillroom.series.panel import Item, Panel
+
+    values, price = np.sin(np.arange(40.0))[None], np.arange(40.0)
+    start = pd.Timestamp("2024-01-01")
+    known = forecast(models["chronos2"], Panel((Item("a", start, values, known={"price": price}),), "D"), 4)
+    past = forecast(models["chronos2"], Panel((Item("a", start, values, past={"price": price}),), "D"), 4)
+    pd.testing.assert_frame_equal(known, past)

@@ -148,3 +148,10 @@ def test_interpolated_quantiles_stay_within_the_trained_ones_and_do_not_cross(va
 def test_interpolation_equals_numpys_reference(want):
     have, values = np.array([0.05, 0.1, 0.5, 0.9]), np.array([-3.0, 0.0, 1.0, 7.0])
     np.testing.assert_allclose(at_levels(values, have, want), np.interp(want, have, values), atol=1e-6)
+
+
+def test_half_precision_forecasts_nearly_the_same(folders):
+    values = window(np.sin(np.arange(60) / 3))
+    for kind in ("bolt", "chronos2"):
+        full, half = (load(folders[kind], dtype=dtype).predict(values, LEVELS) for dtype in ("float32", "bfloat16"))
+        assert 0 < np.abs(full - half).max() < 0.05 * np.abs(full).max()

@@ -35,8 +35,7 @@ Covariates = Annotated[
     list[str] | None, typer.Option("--covariate", help="A column to take along; may be repeated. Default: all others.")
 ]
 NoCovariates = Annotated[bool, typer.Option("--no-covariates", help="Leave all other columns out.")]
-ItemId = Annotated[str, typer.Option(help="The column that tells series apart.")]
-Timestamp = Annotated[str, typer.Option(help="The column of timestamps.")]
+ITEM_ID, TIMESTAMP = "The column that tells series apart.", "The column of timestamps."
 Freq = Annotated[str | None, typer.Option(help="A pandas frequency; default: what the timestamps say.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Training steps.")]
 Rate = Annotated[float | None, typer.Option("--learning-rate", help="Highest learning rate.")]
@@ -57,8 +56,8 @@ def forecast(
     target: Targets = None,
     covariate: Covariates = None,
     no_covariates: NoCovariates = False,
-    item_id: ItemId = "item_id",
-    timestamp: Timestamp = "timestamp",
+    item_id: Annotated[str, typer.Option(help=ITEM_ID)] = "item_id",
+    timestamp: Annotated[str, typer.Option(help=TIMESTAMP)] = "timestamp",
     freq: Freq = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path | None, typer.Option(help="A .csv or .parquet file to write. Default: CSV on stdout.")] = None,
@@ -112,6 +111,10 @@ def adapt(
     target: Targets = None,
     covariate: Covariates = None,
     no_covariates: NoCovariates = False,
+    known: Annotated[list[str] | None, typer.Option(help="A covariate whose future is known; may be repeated.")] = None,
+    item_id: Annotated[str | None, typer.Option(help=ITEM_ID)] = None,
+    timestamp: Annotated[str | None, typer.Option(help=TIMESTAMP)] = None,
+    freq: Freq = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -124,7 +127,8 @@ def adapt(
         {"data": data, "model": model, "prediction_length": prediction_length},
         {"adapter": {"method": method, "rank": rank}},
         {"train": {"steps": steps, "learning_rate": learning_rate, "seed": seed}},
-        {"columns": {"targets": target, "covariates": [] if no_covariates else covariate}},
+        {"columns": {"targets": target, "covariates": [] if no_covariates else covariate, "known_covariates": known}},
+        {"columns": {"item_id": item_id, "timestamp": timestamp, "freq": freq}},
     )
     plan = AdaptRecipe.of(_required(raw, "data", "model", "prediction_length"))
     adapted = run(str(plan.model), str(plan.data), plan, out)
@@ -152,6 +156,9 @@ def distill(
     target: Targets = None,
     covariate: Covariates = None,
     no_covariates: NoCovariates = False,
+    item_id: Annotated[str | None, typer.Option(help=ITEM_ID)] = None,
+    timestamp: Annotated[str | None, typer.Option(help=TIMESTAMP)] = None,
+    freq: Freq = None,
     out: Out = None,
     json: Json = False,
 ) -> None:
@@ -165,6 +172,7 @@ def distill(
         {"targets": targets},
         {"train": {"steps": steps, "learning_rate": learning_rate, "seed": seed}},
         {"columns": {"targets": target, "covariates": [] if no_covariates else covariate}},
+        {"columns": {"item_id": item_id, "timestamp": timestamp, "freq": freq}},
     )
     plan = DistillRecipe.of(_required(raw, "data", "teacher", "prediction_length"))
     distilled = run(str(plan.teacher), plan.student, str(plan.data), plan, out)

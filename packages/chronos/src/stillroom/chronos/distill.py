@@ -10,6 +10,7 @@ compared in the end. What a student can be, students.py says; what a teacher say
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -123,21 +124,22 @@ def distill(
         said = TokenTeacher(teacher, recipe.top_k if stored else None)
     else:
         said = QuantileTeacher(teacher, student.quantile_levels)
-    train_data: Any = windows
-    if stored:
-        train_data = StoredTargets(windows, said, TargetStore(recipe.store or run.folder / "targets.sqlite"))
-        train_data.capture(min(recipe.batches or settings.steps, settings.steps) * settings.accumulation)
-    trainer = DistillTrainer(
-        student.model,
-        LOSSES[student.kind],
-        settings,
-        run.folder / "checkpoints",
-        train_data=train_data,
-        validate=partial(choose, student, held),
-        weights=recipe.weights or None,
-        teacher=None if stored else said,
-    )
-    trainer.train()
+    with TargetStore(recipe.store or run.folder / "targets.sqlite") if stored else nullcontext() as store:
+        train_data: Any = windows
+        if store is not None:
+            train_data = StoredTargets(windows, said, store)
+            train_data.capture(min(len(windows), settings.steps * settings.accumulation))
+        trainer = DistillTrainer(
+            student.model,
+            LOSSES[student.kind],
+            settings,
+            run.folder / "checkpoints",
+            train_data=train_data,
+            validate=partial(choose, student, held),
+            weights=recipe.weights or None,
+            teacher=None if stored else said,
+        )
+        trainer.train()
     student.model.to("cpu")
     with quiet():
         student.model.save_pretrained(run.folder)

@@ -50,6 +50,7 @@ def forecast(
         Any levels strictly between 0 and 1.
     future_frame
         Covariates of the steps to forecast: the same ids, `prediction_length` rows a series. Chronos-2 only.
+        A panel brings its own; what it knows of no future step counts as known in the past only.
     targets
         One column; several for Chronos-2.
     covariates
@@ -92,7 +93,7 @@ def forecast(
     model.check_takes(panel)
     for item in panel:
         for name, values in item.known.items():
-            if len(values) < item.length + prediction_length:
+            if item.length < len(values) < item.length + prediction_length:
                 raise DataError(
                     f"The future of series {item.item_id!r} has {len(values) - item.length} rows of {name!r}: "
                     f"{prediction_length} steps need as many."

@@ -19,7 +19,7 @@ from stillroom.series.metrics import Scores, evaluate
 from stillroom.series.panel import Panel
 from stillroom.series.windows import Window, cut
 
-CHOOSING = 200  # series that choose the checkpoint, at most: they are forecast again and again
+CHOOSING = 100  # series that choose the checkpoint, at most: they are forecast again and again
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from stillroom.core.settings import TrainSettings
 # By method: the fewer numbers move, the further each must.
 LEARNING_RATES = {"full": 1e-4, "ia3": 1e-2, "vera": 1e-2, "fourierft": 1e-2, "prompt": 1e-1, "prefix": 1e-2}
 LEARNING_RATE = 1e-3  # all others
+VALIDATIONS = 10  # in a training: each forecasts up to a hundred series, which costs as much as many steps
 
 
 class Columns(BaseModel):
@@ -164,7 +165,10 @@ def _with_defaults(recipe: Any, **defaults: Any) -> Any:
     train = recipe.get("train") or {}
     if not isinstance(train, Mapping):  # settings already made, or a mistake that pydantic will name
         return recipe
-    return {**recipe, "train": {"select_by": "WQL", **defaults, **train}}
+    train = {"select_by": "WQL", **defaults, **train}
+    if isinstance(train["steps"], int):
+        train.setdefault("eval_every", max(1, train["steps"] // VALIDATIONS))
+    return {**recipe, "train": train}
 
 
 def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
