@@ -28,6 +28,7 @@ from stillroom.core.errors import ModelError
 from stillroom.core.gate import Verdict, judge
 from stillroom.core.progress import progress
 from stillroom.core.runs import Run
+from stillroom.core.seeds import own_random
 from stillroom.core.trainer import DistillTrainer
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def attached(base: ChronosModel, recipe: AdaptRecipe) -> Any:
         network = copy.deepcopy(base.model)
     else:  # the base in 4 bit, from where it was loaded
         network = families.pretrained(base.source, str(base.model.device), "float32", quantization).model
-    return adapters.attach(network, recipe.adapter, architecture, total_steps=recipe.train.steps)
+    with own_random("adapter", recipe.train.seed):  # its first weights are drawn
+        return adapters.attach(network, recipe.adapter, architecture, total_steps=recipe.train.steps)
 
 
 def merge(model: ChronosModel | str | Path, folder: str | Path) -> Path:
