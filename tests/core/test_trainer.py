@@ -368,9 +368,41 @@ def test_an_adapter_is_saved_alone_and_resumes_exactly(method, tmp_path):
         assert not all(kept for pattern in ranks[0].values() for kept in pattern)
 
 
-def test_a_short_run_says_nothing(tmp_path, capfd):
+def test_an_interrupted_run_goes_on_when_train_is_called_again(tmp_path):
+    whole = tiny.trainer(tmp_path / "whole", "rows")
+    whole.train()
+    run = tiny.trainer(tmp_path / "run", "rows")
+    validate, visits = run._validate, []
+
+    def interrupted(model):
+        visits.append(1)
+        if len(visits) in (1, 4):  # before anything is saved, and midway
+            raise KeyboardInterrupt
+        return validate(model)
+
+    run._validate = interrupted
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+    run.train()
+    assert same_weights(run.student, whole.student)
+    assert (run.history, run.losses) == (whole.history, whole.losses)
+
+
+def test_a_run_that_is_watched_shows_each_validation(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("stillroom.core.trainer.DELAY", -1.0)
+    fit(tmp_path, validate=metric_by_visit([3.0, 1.0, 2.0]), log_every=5)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step")]
+    assert said[0] == "step 0: mse 3 (the best so far)"
+    assert said[1].startswith("step 5: mse 1 (the best so far), loss ")
+    assert said[2].startswith("step 10: mse 2 (best 1), loss ")
+
+
+def test_nothing_is_printed_but_progress(tmp_path, capfd):
     fit(tmp_path)
-    assert capfd.readouterr() == ("", "")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert all(line.startswith(("training: ", "step ")) for line in err.splitlines())
 
 
 def test_settings_with_an_unknown_name_are_refused():

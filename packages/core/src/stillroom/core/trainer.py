@@ -110,21 +110,17 @@ class DistillTrainer(Trainer):
         self.model_accepts_loss_kwargs = False  # what a loss is averaged over is its own business
         self.teacher = frozen(teacher, model, self.args.device)
         self.weights = None if weights is None else dict(weights)
-        self.losses: list[dict[str, float]] = []
-        self._selection = Selection(settings.select_by, settings.patience)
         self._objective, self._validate, self._collate = losses, validate, collate
         self._eval_every = settings.eval_every or max(1, settings.steps // 20)
         self._save_every = settings.save_every or self._eval_every
         self._average = WeightAverage(trained(model), settings.ema) if settings.ema else None
-        self._sums: dict[str, Tensor] = {}  # of losses since the last row; left on the device, no step waits for them
-        self._micro_steps = 0
-        self._start = 0  # the step this process began at
-        self._finished = False
+        self._forget()
         self._advance: Callable[[int], None] = lambda steps: None
         self._began_at = time.monotonic()
 
     def train(self) -> TrainOutput:  # type: ignore[override]  # it finds by itself what to resume from
         """Train to the end, from the newest whole checkpoint in `folder` if there is one, and load the best weights."""
+        self._forget()
         step = self._newest()
         self._start = step or 0
         checkpoint = None if step is None else checkpoints.place(self.folder, step)
@@ -204,6 +200,14 @@ class DistillTrainer(Trainer):
 
     # One step after another
 
+    def _forget(self) -> None:
+        self.losses: list[dict[str, float]] = []
+        self._selection = Selection(self.settings.select_by, self.settings.patience)
+        self._sums: dict[str, Tensor] = {}  # of losses since the last row; left on the device, no step waits for them
+        self._micro_steps = 0
+        self._start = 0  # the step this process began at
+        self._finished = False
+
     def _begin(self) -> None:
         if not self.history:  # a new run: if training only makes it worse, the starting weights are the best
             self._judge()
@@ -264,10 +268,10 @@ class DistillTrainer(Trainer):
     def _say(self, row: dict[str, float]) -> None:
         """Show a validation of a run that is long enough to be watched."""
         if self.args.process_index == 0 and time.monotonic() - self._began_at > DELAY:
-            name, loss = self.settings.select_by, f", loss {self.losses[-1]['loss']:.4g}" if self.losses else ""
-            best = (
-                "the best so far" if row is self.best else f"best {self.best[name]:.4g}" if self.best else "no best yet"
-            )
+            name, best = self.settings.select_by, "no best yet"
+            if self.best is not None:
+                best = "the best so far" if row is self.best else f"best {self.best[name]:.4g}"
+            loss = f", loss {self.losses[-1]['loss']:.4g}" if self.losses else ""
             print(f"step {row['step']}: {name} {row[name]:.4g} ({best}){loss}", file=sys.stderr, flush=True)
 
     # Checkpoints
