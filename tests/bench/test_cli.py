@@ -49,6 +49,7 @@ def test_json_goes_to_stdout_and_everything_else_to_stderr(stillroom, shops, tmp
         ([], "name one suite"),
         (["none.yaml"], "there is no suite file none.yaml"),
         (["demo-forecast", "--model", "auto-etz"], "did you mean 'auto-ets'"),
+        (["demo-forecast", "--out", "SHOPS"], "is a file: --out names a folder"),
         (["demo-forecast", "--executor", "ray"], "there is no executor 'ray'"),
         (["demo-forecast", "--executor", "in-process", "--workers", "2"], "need a process a job"),
         (["--data", "none.csv", "--prediction-length", "3"], "none.csv"),
@@ -63,7 +64,8 @@ def test_a_mistake_ends_with_exit_code_2_and_one_sentence(arguments, sentence, s
     empty.write_text("shop,month,sales\n")
     names = {"SHOPS": str(shops), "EMPTY": str(empty)}
     columns = ["--item-id", "shop", "--timestamp", "month"] if "--data" in arguments else []
-    done = stillroom("bench", "run", *(names.get(a, a) for a in arguments), *columns, "--out", tmp_path / "out")
+    out = [] if "--out" in arguments else ["--out", tmp_path / "out"]
+    done = stillroom("bench", "run", *(names.get(a, a) for a in arguments), *columns, *out)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: ")
     assert sentence in done.stderr

@@ -152,6 +152,6 @@ def auto_theta() -> Statistical:
 
 
 def auto_arima() -> Statistical:
-    """ARIMA orders chosen stepwise (Hyndman and Khandakar, 2008); longer seasons than 24 would take minutes a series."""
+    """ARIMA orders chosen stepwise (Hyndman and Khandakar, 2008); seasons beyond 24 would take minutes a series."""
     statsforecast_model("AutoARIMA")
     return Statistical("AutoARIMA", largest_season=24)

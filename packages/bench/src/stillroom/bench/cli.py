@@ -45,7 +45,7 @@ def run_command(
     executor: Annotated[
         str, typer.Option(help="`process`: a fresh one a job. `in-process`: for a debugger.")
     ] = "process",
-    time_limit: Annotated[float | None, typer.Option(min=0, help="Seconds a job may take.")] = None,
+    time_limit: Annotated[float | None, typer.Option(min=1, help="Seconds a job may take.")] = None,
     memory_limit: Annotated[float | None, typer.Option(min=1, help="MB of resident memory a job may hold.")] = None,
     seed: Annotated[int, typer.Option(help="For models that draw samples.")] = 0,
     strict: Annotated[
@@ -58,8 +58,10 @@ def run_command(
     from stillroom.bench.executor import FreshProcess, in_process
     from stillroom.bench.leaderboard import leaderboard
     from stillroom.bench.runner import make_plan, run
-    from stillroom.core.errors import RecipeError
+    from stillroom.core.errors import DataError, RecipeError
 
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file: --out names a folder")
     if executor not in ("process", "in-process"):
         raise RecipeError(f"there is no executor {executor!r}: use process or in-process")
     if executor == "in-process" and (time_limit or memory_limit or workers > 1):
@@ -130,10 +132,14 @@ def leaderboard_command(
     """Compare the models of a folder with seasonal naive, with intervals over tasks."""
     from stillroom.bench.leaderboard import leaderboard
     from stillroom.bench.rows import assemble
+    from stillroom.core.errors import DataError
 
     board = leaderboard(assemble(folder))
     if csv is not None:
-        board.table.to_csv(csv, index=False)
+        try:
+            board.table.to_csv(csv, index=False)
+        except OSError as error:
+            raise DataError(f"the table cannot be written to {csv}: {error.strerror or error}") from None
     if as_json:
         echo_json({"models": plain_rows(board.table), "tasks": board.tasks, "left_out": board.left_out})
     else:

@@ -76,7 +76,7 @@ def _score(job: Job) -> dict[str, Any]:
     write_atomic(Path(job.predictions), buffer.getvalue())
     return {
         "metrics": metrics,
-        "notes": one_line(str(getattr(model, "notes", "") or "")),
+        "notes": one_line(str(getattr(model, "notes", None) or "")) or None,
         "load_seconds": loaded - start,
         "inference_seconds": predicted - loaded,
         "parameters": count_parameters(model),
