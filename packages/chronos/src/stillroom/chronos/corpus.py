@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -62,12 +63,13 @@ class RealSeries:
 
         Neither one long record nor one source of many short ones then makes up most of a batch.
         """
-        weights = np.sqrt([len(values) for values in self.train])
+        weights: np.ndarray = np.sqrt([len(values) for values in self.train])
         sources = np.array(self.sources)
         for source in set(self.sources):
             mine = sources == source
             weights[mine] /= np.sqrt(weights[mine].sum())
-        return weights / weights.sum()
+        weights /= weights.sum()
+        return weights
 
 
 def read(corpus: Corpus) -> RealSeries:
@@ -100,7 +102,7 @@ def read(corpus: Corpus) -> RealSeries:
     return real
 
 
-def _add(real: RealSeries, corpus: Corpus, row: dict) -> None:
+def _add(real: RealSeries, corpus: Corpus, row: dict[str, Any]) -> None:
     values = np.array([np.nan if value is None else value for value in row["target"]], dtype=np.float32)
     name = f"{row['source']}/{row['item_id']}".encode()
     chance = int.from_bytes(hashlib.sha256(name).digest()[:8], "big") / 2**64

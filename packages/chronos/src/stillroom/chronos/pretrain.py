@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from stillroom.chronos.corpus import Corpus, RealSeries, read
@@ -48,7 +49,7 @@ class PretrainRecipe(Recipe):
     corpus: Corpus | None = None
     shares: dict[str, float]
     context_lengths: tuple[int, ...] = (32, 64, 128, 256, 512)
-    card: dict[str, str] = {}
+    card: dict[str, str] = Field(default_factory=dict)
 
 
 class Stream(Batches):

@@ -92,8 +92,8 @@ class Mixture:
 def split(windows: np.ndarray, contexts: np.ndarray, prediction_length: int) -> tuple[np.ndarray, np.ndarray]:
     """Split windows (count, time) into context and target, keeping `contexts` steps (count,) of each context.
 
-    A window of a short series begins with NaN. Where fewer than a third of the context would be observed, the series
-    is moved to the left so that its last third, at most, is the target, and the target's rest is NaN.
+    A window of a short series begins with NaN. The last third, at most, of what is left becomes the target, so that
+    there is a history twice as long; the target's rest is NaN. No context reaches over time - prediction_length.
     """
     count, length = windows.shape
     context = np.full((count, length - prediction_length), np.nan)
@@ -121,7 +121,8 @@ def beyond(context: np.ndarray, target: np.ndarray, deviations: float = 20.0) ->
     values = np.where(seen, context, 0.0)
     mean = values.sum(axis=1, keepdims=True) / count
     deviation = np.sqrt((np.where(seen, context - mean, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
-    return np.abs(target - mean) > deviations * deviation
+    marked: np.ndarray = np.abs(target - mean) > deviations * deviation
+    return marked
 
 
 def imperfect(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -141,9 +142,10 @@ def imperfect(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def coarser(series: np.ndarray, factors: Sequence[int], shortest: int) -> list[np.ndarray]:
-    """Average every `factor` steps of a series: minutes become hours, hours days; results under `shortest` are left out.
+    """Average every `factor` steps of a series: minutes become hours, hours days.
 
-    One fine series thus teaches several seasons. A step is missing when all that it averages is.
+    One fine series thus teaches several seasons. A step is missing when all that it averages is. The blocks end where
+    the series ends; a result under `shortest` steps is left out.
     """
     out = []
     for factor in factors:

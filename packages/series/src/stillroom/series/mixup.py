@@ -25,7 +25,8 @@ def mix(windows: np.ndarray, rng: np.random.Generator, concentration: float = CO
     scale = total / np.maximum(observed.sum(axis=1, keepdims=True), 1)
     scale[scale == 0] = 1.0
     weights = rng.dirichlet(np.full(len(windows), concentration))
-    return weights @ (windows / scale)
+    mixed: np.ndarray = weights @ (windows / scale)
+    return mixed
 
 
 def ts_mixup(

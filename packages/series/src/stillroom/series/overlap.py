@@ -67,7 +67,10 @@ class Index:
     def shared(self, series: np.ndarray) -> float:
         """Share of a series' telling windows that the index holds; 0 when it has none."""
         hashes = _thin(fingerprints(series), self.every)
-        return float(np.isin(hashes, self.hashes, assume_unique=True).mean()) if len(hashes) else 0.0
+        if not len(hashes) or not len(self.hashes):
+            return 0.0
+        nearest = self.hashes.take(np.searchsorted(self.hashes, hashes), mode="clip")  # sorted: no pass over the index
+        return float((nearest == hashes).mean())
 
     def save(self, path: str | Path) -> None:
         """Write the index as .npz."""
@@ -81,4 +84,5 @@ class Index:
 
 
 def _thin(hashes: np.ndarray, every: int) -> np.ndarray:
-    return hashes[hashes % np.uint64(every) == 0]
+    kept: np.ndarray = hashes[hashes % np.uint64(every) == 0]
+    return kept

@@ -28,7 +28,8 @@ def periods(rng: np.random.Generator, count: int, length: int) -> np.ndarray:
 
 def _standardise(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean(axis=1, keepdims=True)
-    return centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-9)
+    scaled: np.ndarray = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-9)
+    return scaled
 
 
 def shapes(rng: np.random.Generator, period: np.ndarray, length: int) -> np.ndarray:
@@ -55,9 +56,9 @@ def shapes(rng: np.random.Generator, period: np.ndarray, length: int) -> np.ndar
         steps = max(int(period[row]), 2)
         kind = rng.random()
         if kind < 0.55:
-            table = rng.standard_normal(steps)
+            rough = rng.standard_normal(steps)
             width = int(rng.integers(1, max(steps // 3, 1) + 1))
-            table = np.convolve(np.tile(table, 3), np.ones(width) / width, "same")[steps : 2 * steps]
+            table = np.convolve(np.tile(rough, 3), np.ones(width) / width, "same")[steps : 2 * steps]
         elif kind < 0.75:
             table = rng.standard_normal(steps) * 0.05
             table[rng.integers(0, steps, int(rng.integers(1, 4)))] += rng.choice([-1.0, 1.0]) * rng.uniform(1, 3)
@@ -89,7 +90,8 @@ def trends(rng: np.random.Generator, count: int, length: int) -> np.ndarray:
         ]
     )
     kind = rng.choice(len(kinds), count, p=[0.22, 0.2, 0.13, 0.08, 0.12, 0.15, 0.1])
-    return kinds[kind, np.arange(count)]
+    chosen: np.ndarray = kinds[kind, np.arange(count)]
+    return chosen
 
 
 def noise(rng: np.random.Generator, count: int, length: int) -> np.ndarray:
@@ -98,7 +100,8 @@ def noise(rng: np.random.Generator, count: int, length: int) -> np.ndarray:
     heavy = np.clip(rng.standard_t(3, (count, length)) / np.sqrt(3), -6, 6)
     coloured = _autoregress(white, rng.uniform(0.2, 0.95, count))
     kind = rng.choice(3, count, p=[0.55, 0.25, 0.2])
-    return np.stack([white, coloured, heavy])[kind, np.arange(count)]
+    chosen: np.ndarray = np.stack([white, coloured, heavy])[kind, np.arange(count)]
+    return chosen
 
 
 def _autoregress(shocks: np.ndarray, coefficient: np.ndarray) -> np.ndarray:
@@ -197,7 +200,8 @@ def intermittent(rng: np.random.Generator, count: int, length: int) -> np.ndarra
     overdispersion = np.where(
         rng.random((count, 1)) < 0.3, rng.gamma(1.5, 1 / 1.5, (count, length)), np.ones((count, length))
     )
-    return rng.poisson(np.clip(rate * np.exp(season + walk) * overdispersion, 0, 1e6)).astype(float)
+    demand: np.ndarray = rng.poisson(np.clip(rate * np.exp(season + walk) * overdispersion, 0, 1e6))
+    return demand.astype(float)
 
 
 FAMILIES = {
