@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -110,3 +114,22 @@ def test_offline_it_says_what_to_set(offline):
 def test_a_name_without_a_repository_is_refused():
     with pytest.raises(DataError, match="hub:OWNER/REPOSITORY/NAME"):
         fetch("m5")
+
+
+def test_where_the_hub_does_not_answer_it_is_asked_once_and_not_for_half_a_minute(tmp_path):
+    code = """
+import time
+from stillroom.core.errors import MissingError
+from stillroom.series.hub import fetch
+import datasets
+start = time.monotonic()
+for name in ("m5", "ercot", "nn5"):
+    try:
+        fetch(f"autogluon/chronos_datasets/{name}")
+    except MissingError:
+        print("missing")
+assert time.monotonic() - start < 20, "it retried"
+"""
+    nowhere = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=nowhere, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["missing"] * 3, done.stderr

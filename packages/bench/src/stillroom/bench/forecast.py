@@ -19,6 +19,7 @@ from stillroom.core.errors import DataError, ModelError, RecipeError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stillroom.series.overlap import Index
     from stillroom.series.panel import Panel
     from stillroom.series.windows import Window
 
@@ -73,6 +74,10 @@ class ForecastData:
     def fingerprint(self) -> str:
         """Hash of the series' content."""
         return self.panel.fingerprint()
+
+    def shared(self, index: Index) -> float:
+        """Share of the telling windows of one series that the index holds, of the series with the largest."""
+        return max(index.shared(target) for item in self.panel for target in item.target)
 
 
 class Forecast:

@@ -20,6 +20,7 @@ from stillroom.core.errors import MissingError
 from stillroom.core.registry import ResolvedModel
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx")
+INDEX = "trained_on.npz"
 SETTINGS = ("config.json", "adapter_config.json", "generation_config.json")
 
 
@@ -34,6 +35,8 @@ class Lineage:
     adapter: str | None = None
     teacher: str | None = None
     trained_on: tuple[str, ...] = ()
+    windows: Path | None = None
+    """The `stillroom.series.overlap.Index` of the training series, where a model brings one."""
     train_seconds: float | None = None
 
 
@@ -73,6 +76,7 @@ def trace(model: ResolvedModel) -> Lineage:
         adapter=str(method).lower() if method else None,
         teacher=str(teacher) if teacher else None,
         trained_on=trained_on(folder),
+        windows=next((place / INDEX for place in (folder, Path(base or folder)) if (place / INDEX).is_file()), None),
         train_seconds=float(seconds) if seconds is not None else None,
     )
 

@@ -32,6 +32,10 @@ BASELINE = "seasonal-naive"
 """Added to every run: what all scores are relative to."""
 
 
+LEAKING = 0.1
+"""Share of a series' telling windows: fewer are look-alikes (ramps, plateaus), a copied series has nearly all."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One model on one task, and what its row will say whatever the outcome."""
@@ -42,6 +46,8 @@ class Cell:
     key: str
     skip: str | None
     """Why it cannot run; None when it can."""
+    leakage: bool = False
+    """Whether the model was trained on the task's data: it names the data set, or its index holds their windows."""
 
     @property
     def stem(self) -> str:
@@ -94,21 +100,32 @@ def make_plan(
     for task in suite.tasks:
         kind = kind_of(task.kind)
         try:
-            fingerprint = kind.load(task).fingerprint
+            data = kind.load(task)
         except MissingError as error:
             if strict:
                 raise MissingError(f"task {task.id}: {error}") from None
             skipped += [Cell(task, name, lineages[name], "", f"data: {error}") for name in lineages]
             continue
         for name in lineages:
-            key = row_key(kind, task, fingerprint, lineages[name], {}, seed)
-            cell = Cell(task, name, lineages[name], key, None)
+            key = row_key(kind, task, data.fingerprint, lineages[name], {}, seed)
+            cell = Cell(task, name, lineages[name], key, None, leaks(task, data, lineages[name]))
             row = read_row(out, cell.stem)
             finished = (
                 row is not None and row["key"] == key and row["status"] in (("ok",) if retry else ("ok", "failed"))
             )
             (done if finished else todo).append(cell)
     return Plan(suite, out, seed, tuple(todo), tuple(done), tuple(skipped))
+
+
+def leaks(task: Any, data: Any, lineage: Lineage) -> bool:
+    """Say whether a model was trained on a task's data, by name or by the windows of its training series."""
+    if task.dataset in lineage.trained_on:
+        return True
+    if lineage.windows is None or not hasattr(data, "shared"):
+        return False
+    from stillroom.series.overlap import Index
+
+    return bool(data.shared(Index.load(lineage.windows)) > LEAKING)
 
 
 def run(
@@ -173,7 +190,7 @@ def _row(plan: Plan, cell: Cell, outcome: dict[str, Any]) -> dict[str, Any]:
         "kind": cell.task.kind,
         "dataset": cell.task.dataset,
         "model": cell.model,
-        "leakage": cell.task.dataset in lineage.trained_on,
+        "leakage": cell.leakage,
         "base_model": lineage.base_model,
         "adapter": lineage.adapter,
         "teacher": lineage.teacher,

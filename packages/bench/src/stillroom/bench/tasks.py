@@ -44,7 +44,8 @@ class Kind(Protocol):
         """Changes whenever the same predictions would get another score."""
 
     def load(self, spec: Any) -> Any:
-        """Return the task's data, whose `fingerprint` is a hash of its content.
+        """Return the task's data, whose `fingerprint` is a hash of its content. Where they are series, `shared(index)`
+        says how much of them a `stillroom.series.overlap.Index` holds.
 
         Raises `MissingError` when the data cannot be had here (the task is skipped), and another `UserError` when the
         task cannot be meant as written (nothing is run at all).
