@@ -27,6 +27,7 @@ from stillroom.core.methods import (
     peft_config,
     quantization,
 )
+from stillroom.core.offline import import_bitsandbytes
 from stillroom.core.runs import write_atomic
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ def _check(model: nn.Module, spec: AdapterSpec, architecture: Architecture) -> N
 
 
 def _wrap(model: Any, config: PeftConfig, architecture: Architecture) -> nn.Module:
+    import_bitsandbytes()
     import peft
 
     if _in_4bit(model):
@@ -291,6 +293,7 @@ def _restore(
     base: nn.Module, spec: AdapterSpec, architecture: Architecture, weights: dict[str, Tensor], misfit: str
 ) -> nn.Module:
     """Build the adapter anew from its spec and fill in its weights."""
+    import_bitsandbytes()
     import peft
 
     config = peft_config(base, spec, architecture)
@@ -304,6 +307,7 @@ def _restore(
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
     """The adapter's tensors by PEFT's names; adalora's at full size, where PEFT would cut out the ranks it gave up."""
+    import_bitsandbytes()
     import peft
 
     config, ranks = _config(model), {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stillroom.core.errors import MissingError, RecipeError
+from stillroom.core.offline import import_bitsandbytes
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -168,6 +169,7 @@ def peft_config(
     total_steps: int | None = None,
 ) -> PeftConfig:
     """Translate the spec; PEFT's own defaults hold for what is not said here."""
+    import_bitsandbytes()
     import peft
 
     targets = spec.target_modules or architecture.target_modules

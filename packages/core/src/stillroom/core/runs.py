@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -197,11 +198,16 @@ def compare(*runs: Run) -> list[Difference]:
     return rows
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on: Python, the libraries that compute, every stillroom package."""
+@cache
+def _versions() -> dict[str, str]:
     found = {dist.name: dist.version for dist in distributions()}
     kept = {name: found[name] for name in sorted(found) if name in _LIBRARIES or name.startswith("stillroom")}
     return {"python": platform.python_version()} | kept
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on: Python, the libraries that compute, every stillroom package."""
+    return dict(_versions())
 
 
 def without_secrets(value: Any, key: str = "") -> Any:

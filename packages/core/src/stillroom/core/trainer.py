@@ -21,8 +21,6 @@ import torch
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import TrainOutput
 
 from stillroom.core import checkpoints
 from stillroom.core.adapters import after_step
@@ -31,6 +29,7 @@ from stillroom.core.batches import Batches, BatchStream
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.core.lesson import Lesson, Losses, frozen
 from stillroom.core.objectives import weighted_sum
+from stillroom.core.offline import import_bitsandbytes
 from stillroom.core.optimizers import muon
 from stillroom.core.plain import to_plain
 from stillroom.core.progress import DELAY, progress
@@ -39,6 +38,10 @@ from stillroom.core.seeds import own_random, seed_all
 from stillroom.core.selection import Selection
 from stillroom.core.settings import TrainSettings
 from stillroom.core.weights import read, trained, write
+
+import_bitsandbytes()
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments  # noqa: E402 — it imports it too
+from transformers.trainer_utils import TrainOutput  # noqa: E402
 
 __all__ = ["Batches", "DistillTrainer", "Losses", "TrainSettings"]
 
