@@ -6,9 +6,7 @@ held out chooses the checkpoint. It knows files and arrays, no model.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from stillroom.core.errors import DataError, MissingError
 from stillroom.series.mixture import coarser
+from stillroom.series.records import read_records
 
 SHORTEST = 60  # steps: two contexts and horizons of the shortest kind
 
@@ -82,23 +81,21 @@ def read(corpus: Corpus) -> RealSeries:
     DataError
         No such file, a line that is not as said, or an excluded series that is not there.
     """
-    path = os.path.expandvars(corpus.path)
-    if "$" in path:
+    path = Path(os.path.expandvars(corpus.path))
+    if "$" in str(path):
         raise MissingError(f"The corpus {corpus.path} needs an environment variable: set it to the data folder.")
+    if not path.is_file():
+        raise DataError(f"There is no corpus {path}: correct its path in the recipe.")
     real, seen = RealSeries([], [], [], []), set()
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            for line in file:
-                row = json.loads(line)
-                seen.add(row["item_id"])
-                if row["item_id"] not in corpus.exclude:
-                    _add(real, corpus, row)
-    except OSError as error:
-        raise DataError(f"The corpus {path} cannot be read: {error}.") from error
-    except (KeyError, ValueError) as error:
+        for row in read_records(path):
+            seen.add(row["item_id"])
+            if row["item_id"] not in corpus.exclude:
+                _add(real, corpus, row)
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no corpus: each line needs source, item_id and target ({error}).") from error
     if missing := set(corpus.exclude) - seen:
-        raise DataError(f"{Path(path).name} has no series {sorted(missing)[0]!r} to exclude: correct the recipe.")
+        raise DataError(f"{path.name} has no series {sorted(missing)[0]!r} to exclude: correct the recipe.")
     return real
 
 
