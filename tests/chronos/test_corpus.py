@@ -149,5 +149,5 @@ def test_a_line_that_is_no_series_is_refused(write, row):
 def test_a_line_that_is_not_json_is_refused(tmp_path):
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(b"{half"))
-    with pytest.raises(DataError, match="Line 1 of .*x.jsonl.gz.* is not JSON"):
+    with pytest.raises(DataError, match=r"Line 1 of .*x.jsonl.gz.* is not JSON"):
         read(Corpus(path=str(path), name="x"))

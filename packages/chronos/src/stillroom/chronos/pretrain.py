@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from stillroom.chronos.corpus import Corpus, RealSeries, read
 from stillroom.chronos.losses import quantile_losses, quantile_pass
+from stillroom.chronos.model import quiet
 from stillroom.chronos.recipe import Recipe
 from stillroom.chronos.scratch import BoltShape, bolt
 from stillroom.core.batches import Batches
@@ -84,6 +85,8 @@ def pretrain(recipe: PretrainRecipe | dict[str, Any] | str | Path, folder: str |
         weights=real.weights() if real.train else None,
         seed=recipe.train.seed,
     )
+    horizon = min(24, recipe.prediction_length)
+    held_out = held_out_windows(real, horizon=horizon) if real.held_out else synthetic_windows(mixture)
     index = Index.of(real.train)
     run = Run.create(
         folder,
@@ -103,7 +106,7 @@ def pretrain(recipe: PretrainRecipe | dict[str, Any] | str | Path, folder: str |
         recipe.train,
         run.folder / "checkpoints",
         train_data=Stream(mixture),
-        validate=partial(assess, held_out_windows(real) if real.held_out else synthetic_windows(mixture)),
+        validate=partial(assess, held_out),
     )
     trainer.train()
     save(network, run.folder)
@@ -127,7 +130,8 @@ def pretrain(recipe: PretrainRecipe | dict[str, Any] | str | Path, folder: str |
 def save(network: Any, folder: Path) -> None:
     """Write weights in half precision under a config that loads them as float32."""
     halved = bolt_copy(network).half()
-    halved.save_pretrained(folder)
+    with quiet():
+        halved.save_pretrained(folder)
     path = folder / "config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
@@ -179,7 +179,8 @@ def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
         return f"{place}: {first['msg']}"
     known: Any = cls
     for part in first["loc"][:-1]:
-        known = known.model_fields[part].annotation
+        annotation = known.model_fields[part].annotation
+        known = next((kind for kind in get_args(annotation) if hasattr(kind, "model_fields")), annotation)  # X | None
     near = difflib.get_close_matches(str(first["loc"][-1]), known.model_fields, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known.model_fields)}."
     return f"{place} means nothing here: {hint}"
