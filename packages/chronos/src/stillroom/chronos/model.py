@@ -195,7 +195,8 @@ def at_levels(values: np.ndarray, have: Sequence[float], want: Sequence[float]) 
     lower = (upper - 1).clip(0)
     gap = np.where(upper > lower, grid[upper] - grid[lower], 1.0)
     weight = ((wanted - grid[lower]) / gap).clip(0, 1).astype(values.dtype)
-    return _sorted(values[..., lower] * (1 - weight) + values[..., upper] * weight, want)
+    below, above = values[..., lower], values[..., upper]
+    return _sorted(np.clip(below + (above - below) * weight, below, above), want)  # rounding stays between the two
 
 
 def _prepare(model: ChronosModel, past: Panel, horizon: int) -> list[Any]:
