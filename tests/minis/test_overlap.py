@@ -44,7 +44,8 @@ def overlaps(corpus: Corpus, judged_on: dict[str, np.ndarray]) -> list[str]:
     real = read(corpus)
     chosen_by = [part for values in real.held_out for part in coarser(values, corpus.factors, SHORTEST)]
     index = Index.of([*real.train, *chosen_by])
-    common = np.intersect1d(index.hashes, np.concatenate(list(judged_on.values())))
+    known = np.unique(np.concatenate(list(judged_on.values())))
+    common = np.intersect1d(index.hashes, known, assume_unique=True)
     return sorted(name for name, hashes in judged_on.items() if np.isin(hashes, common).any())
 
 
