@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillroom.core.errors import MissingError, ModelError
+from stillroom.core.hub import cache_only_without_network
 
 if TYPE_CHECKING:
     from stillroom.chronos.model import ChronosModel
@@ -120,7 +122,7 @@ def pretrained(source: str, device: str, dtype: str, quantization: Any = None) -
         raise ModelError(f"There is no dtype {dtype!r} here: choose float32 or bfloat16.")
     options = {} if quantization is None else {"quantization_config": quantization}
     try:
-        with quiet():
+        with quiet(), nullcontext() if Path(source).is_dir() else cache_only_without_network():
             pipeline: Any = BaseChronosPipeline.from_pretrained(source, dtype=dtype, trust_remote_code=False, **options)
     except Exception as error:  # upstream and transformers raise OSError, ValueError, KeyError, AssertionError, …
         causes = list(_causes(error))

@@ -6,9 +6,6 @@ own, as in the published evaluations. The hub is reached through the `datasets` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stillroom.core.errors import DataError, MissingError
+from stillroom.core.hub import cache_only_without_network
 from stillroom.series.frames import from_frame
 from stillroom.series.panel import Item, Panel
 
@@ -41,7 +39,7 @@ def fetch(name: str) -> Any:
         raise DataError(f"hub:{name} is not a data set: write hub:OWNER/REPOSITORY/NAME.")
     datasets = _library()
     try:
-        with _cache_only_without_network():
+        with cache_only_without_network():
             return datasets.load_dataset(f"{owner}/{repository}", configuration or None, split="train")
     except ValueError as error:  # which names the configurations there are
         raise DataError(f"hub:{name} cannot be loaded: {str(error).splitlines()[0]}") from error
@@ -51,40 +49,6 @@ def fetch(name: str) -> Any:
             f"hub:{name} cannot be had here ({str(error).splitlines()[0]}): connect to the network with HF_HUB_OFFLINE "
             f"unset, or set STILLROOM_DATA to a folder that has {file}."
         ) from error
-
-
-@cache
-def _hub_answers() -> bool:
-    """Ask the hub once a process, without the half minute of retries that `datasets` spends on every set."""
-    from httpx import HTTPError
-    from huggingface_hub import constants, get_session
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        get_session().head(constants.ENDPOINT, timeout=5)
-    except HTTPError:
-        return False
-    return True
-
-
-@contextmanager
-def _cache_only_without_network() -> Iterator[None]:
-    """Where the hub does not answer, let the body see its local cache alone."""
-    if _hub_answers():
-        yield
-        return
-    from huggingface_hub import constants
-
-    switches: tuple[Any, ...] = (constants, _library().config)
-    before = [switch.HF_HUB_OFFLINE for switch in switches]
-    try:
-        for switch in switches:
-            switch.HF_HUB_OFFLINE = True
-        yield
-    finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.HF_HUB_OFFLINE = value
 
 
 def open_saved(folder: Path) -> Any | None:
