@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from stillroom.core.protocols import Forecaster
 
 ABOUT = (
-    "Adapt the model with LoRA to one domain, births a woman in some 200 countries, and let the gate decide whether the "
-    "adapter stays. The last five years are hidden from both."
+    "Adapt the model with LoRA to one domain, births a woman in some 200 countries, and let the gate decide whether "
+    "the adapter stays. The last five years are hidden from both."
 )
-TAKES = "about a quarter of a minute"
+TAKES = "some twenty seconds"
 
 
 def run(tour: Tour, series: int | None = None, steps: int = 300) -> Result:

@@ -37,7 +37,7 @@ class Chapter(StrEnum):
 def demo(
     chapter: Annotated[Chapter | None, typer.Option(help="Only this one; default: all, in order.")] = None,
     out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("out/demo"),
-    model: Annotated[str, typer.Option(help="The mini, or any Chronos-Bolt by its folder or hub id.")] = "forecaster",
+    model: Annotated[str, typer.Option(help="The mini, or any Chronos model by its folder or hub id.")] = "forecaster",
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Tour Stillroom on real series: forecast, adapt, distil, and a page with what came of it."""
@@ -61,7 +61,7 @@ def demo(
         show(result, console)
         files = ", ".join(result.files)
         console.print(f"{time.monotonic() - began:.0f} s. Files: {files}", style="dim", highlight=False, soft_wrap=True)
-        found[name] = {**result.values, "files": result.files}
+        found[name] = {**result.numbers, "files": result.files}
     if json:
         echo_json(found)
 

@@ -15,20 +15,18 @@ ABOUT = (
     "Distil the model into a student of a quarter of its parameters, for the same domain: starting from nothing, it "
     "learns from what happened and from what its teacher says."
 )
-TAKES = "about a minute"
+TAKES = "less than a minute"
 TURNS = 7  # of each model at the clock
 
 
-def run(tour: Tour, series: int | None = None, steps: int = 1200) -> Result:
+def run(tour: Tour, series: int | None = None, steps: int = 600) -> Result:
     """Distil, and set teacher and student side by side; `series` takes only the first so many."""
     from stillroom.bench.baselines import seasonal_naive
     from stillroom.chronos.distill import distill
 
     domain = fertility(series)
-    recipe = {
-        "prediction_length": HORIZON,
-        "train": {"steps": steps, "eval_every": max(1, steps // 10), "learning_rate": 1e-3},
-    }
+    train = {"steps": steps, "eval_every": max(1, steps // 10), "optimizer": "muon", "learning_rate": 3e-3, "ema": 0.99}
+    recipe = {"prediction_length": HORIZON, "train": train}  # from nothing, Muon needs half the steps of AdamW
     distilled = distill(tour.model, "quarter", domain.past, recipe, tour.folder("distill"))
     pair = {"teacher": tour.model, "student": distilled.model}
     parameters = distilled.run.metrics["parameters"]

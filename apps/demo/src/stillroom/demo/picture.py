@@ -48,15 +48,15 @@ def draw(model: Forecaster, views: Sequence[View] = VIEWS) -> bytes:
     """Forecast the last window of each view and draw them all; returns a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # not pyplot: no display, no global state
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     from stillroom.bench.tasks import kind_of, load_suite
 
     tasks = {task.id: task for task in load_suite("demo-forecast").tasks}
     columns = min(2, len(views))
     rows = -(-len(views) // columns)
-    figure = Figure(figsize=(6.0 * columns, 2.6 * rows), layout="constrained", dpi=130)
+    figure = Figure(figsize=(6.0 * columns, 2.6 * rows), layout=ConstrainedLayoutEngine(hspace=0.08), dpi=130)
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(hspace=0.08)
     for number, view in enumerate(views):
         data = kind_of("forecast").load(tasks[view.task])
         window, truth = data.windows[-1]

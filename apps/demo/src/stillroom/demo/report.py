@@ -46,7 +46,7 @@ def run(tour: Tour, views: int = len(VIEWS)) -> Result:
         ["One page with the picture and the tables of all chapters."]
         if not left_out
         else [f"The page leaves out what has not run with this model: {', '.join(left_out)}."],
-        values={"left_out": left_out},
+        numbers={"left_out": left_out},
         files=[str(tour.out / "index.html"), str(tour.out / "forecasts.png")],
     )
 
@@ -62,7 +62,8 @@ def page(tour: Tour, results: Sequence[Result], picture: bytes) -> str:
 <style>{STYLE}</style>
 <h1>What a small forecaster can do</h1>
 <p>Everything here was computed on one machine, on real series that come with statsmodels, by
-<b>{escape(tour.title)}</b>, a {escape(tour.model.title)} of {tour.parameters:,} parameters. Nothing but its weights came ready.</p>
+<b>{escape(tour.title)}</b>, a {escape(tour.model.title)} of {tour.parameters:,} parameters. Nothing but its
+weights came ready.</p>
 <figure><img alt="{escape(CAPTION)}" src="data:image/png;base64,{b64encode(picture).decode()}">
 <figcaption>{escape(CAPTION)}</figcaption></figure>
 {"".join(map(_section, results))}

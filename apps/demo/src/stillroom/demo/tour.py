@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillroom.core.errors import ModelError
+from stillroom.core.errors import DataError, ModelError
 from stillroom.core.plain import to_plain
 from stillroom.core.runs import write_atomic
 
@@ -39,9 +39,9 @@ class Result:
     sentences
         What was done and what came of it, a paragraph each.
     tables
-        The numbers.
-    values
-        The same numbers for machines.
+        The numbers, in print.
+    numbers
+        The same, for machines.
     files
         What to look at, as paths.
     """
@@ -49,7 +49,7 @@ class Result:
     title: str
     sentences: list[str]
     tables: list[Table] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
 
 
@@ -93,6 +93,8 @@ class Tour:
         ------
         ModelError
             There is no such model, or no weights where the mini should have some.
+        DataError
+            Nothing can be written to `out`.
         """
         from stillroom import minis
         from stillroom.chronos import families
@@ -103,6 +105,10 @@ class Tour:
                 "or take another model with --model"
             )
         model = families.find(name)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"nothing can be written to {out}: {error.strerror}; choose another --out") from error
         return cls(name, model, out, model.fingerprint()[:8])
 
     def folder(self, chapter: str) -> Path:
