@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
-    ours = pd.read_parquet(arguments.folder / "scores.parquet").rename(columns={"task": "dataset"})
+    ours = pd.read_parquet(arguments.folder / "scores.parquet")
     ours = ours[ours["status"] == "ok"]
     published = pd.read_csv(Path(__file__).with_name("chronos.csv"))
     published = published[published["suite"] == arguments.suite]
