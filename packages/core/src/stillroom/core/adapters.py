@@ -10,6 +10,7 @@ Every method but the prompt ones starts exactly at the base model, so step 0 of 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,7 +274,9 @@ def _wrap(model: Any, config: PeftConfig, architecture: Architecture) -> nn.Modu
         # norms and embeddings up to float32, as training in 4 bit needs them
         model = peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)  # type: ignore[no-untyped-call]
     architecture.fix(model)
-    return peft.get_peft_model(model, config)
+    with warnings.catch_warnings():  # PEFT asks transformers 5 by an old name, which no user can mend
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        return peft.get_peft_model(model, config)
 
 
 def _keep_unpacked(model: Any) -> None:
