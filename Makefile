@@ -1,5 +1,5 @@
-# Plain venv and pip, nothing else assumed. PIP_ARGS reaches every pip call, e.g.
-#   make install PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# Plain venv and pip, nothing else assumed. PIP_ARGS reaches pip, e.g. with the address of PyTorch's public CPU index:
+#   make install PIP_ARGS="--extra-index-url CPU_INDEX"
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := $(wildcard packages/*) $(wildcard apps/*)
