@@ -5,9 +5,7 @@ It says what comes, runs it, and prints what came of it. What is computed is the
 
 from __future__ import annotations
 
-import logging
 import time
-import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,7 +39,6 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Tour Stillroom on real series: forecast, adapt, distil, and a page with what came of it."""
-    _hush()
     import torch
 
     from stillroom.demo import adapt, distill, forecast, report
@@ -88,9 +85,3 @@ def _console(stderr: bool) -> Console:
 
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=110)  # a pipe has no width
-
-
-def _hush() -> None:
-    """Silence libraries that talk to developers: what they say here is nothing that a visitor could mend."""
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # there for QLoRA alone, and misses an optional kernel
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
