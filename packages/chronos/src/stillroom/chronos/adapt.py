@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from stillroom.series.panel import Panel
 
 
+CONFIDENCE = 0.99
+"""Of the interval that the gate bounds the gain by. Stricter than usual: people try one adapter after another on the
+same judging window, and each try is another chance for a lucky one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Adapted:
     """What came of an adaptation.
@@ -89,8 +94,8 @@ def adapt(
 
     Notes
     -----
-    Kept only if the lower bound of the paired bootstrap over series of the relative WQL gain is above zero. Fewer than
-    20 series are judged too, and the verdict says that the evidence is thin.
+    Kept only if the lower bound of the paired bootstrap (99 %) over series of the relative WQL gain is above zero.
+    Fewer than 20 series are judged too, and the verdict says that the evidence is thin.
     """
     from stillroom.chronos.forecast import to_panel
 
@@ -134,7 +139,7 @@ def adapt(
         candidate = assess(adapted, *held.judge)
         advance()
     truth = held.judge[1]
-    verdict = judge(losses_by_series(candidate, truth), losses_by_series(baseline, truth))
+    verdict = judge(losses_by_series(candidate, truth), losses_by_series(baseline, truth), confidence=CONFIDENCE)
     if verdict.keep:
         adapters.save(network, run.folder)
         adapted = replace(adapted, source=str(run.folder.resolve()))
