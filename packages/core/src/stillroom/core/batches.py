@@ -8,6 +8,7 @@ them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, islice
 from typing import Any
@@ -20,7 +21,7 @@ from stillroom.core.errors import DataError
 from stillroom.core.seeds import own_random, seed_of
 
 
-class Batches:
+class Batches(ABC):
     """Ready-made batches by number: subclass it and return batch `index`, a dict of tensors.
 
     The batch must be a pure function of its index (draw from `numpy.random.default_rng([seed, index])`): then a run
@@ -28,8 +29,9 @@ class Batches:
     `__len__` the batches come round again in the same order; without one they never end.
     """
 
+    @abstractmethod
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        raise NotImplementedError(f"{type(self).__name__} must define __getitem__(index)")
+        """Return batch `index`."""
 
 
 class BatchStream(IterableDataset):
