@@ -11,6 +11,7 @@ from stillroom.core.errors import MissingError, ModelError, RecipeError
 OUTSIDER = """
 from pathlib import Path
 from stillroom.core.errors import MissingError
+from stillroom.core.protocols import Forecaster
 from stillroom.core.registry import ModelFamily
 
 def claims(source):
@@ -18,8 +19,8 @@ def claims(source):
         raise MissingError("no network")
     return source == "owner/round" or (Path(source) / "round.txt").exists()
 
-family = ModelFamily(load=lambda source, *, device="cpu": ("round", source, device), claims=claims)
-greedy = ModelFamily(load=lambda source, *, device="cpu": ("greedy", source), claims=lambda source: "both" in source)
+family = ModelFamily(lambda source, *, device="cpu": ("round", source, device), claims, can=(Forecaster,))
+greedy = ModelFamily(lambda source, *, device="cpu": ("greedy", source), lambda source: "both" in source, can=())
 mini = Path(__file__).parent / "weights"
 lost = Path(__file__).parent / "nowhere"
 number = 3

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stillroom.bench.baselines import seasonal_naive
+from stillroom.bench.baselines.forecasters import seasonal_naive
 from stillroom.demo.domain import HORIZON, fertility
 from stillroom.series import bundled
 

@@ -19,7 +19,7 @@ TAKES = "some twenty seconds"
 
 def run(tour: Tour, series: int | None = None, steps: int = 300) -> Result:
     """Adapt, judge, and look at the hidden years; `series` takes only the first so many."""
-    from stillroom.bench.baselines import seasonal_naive
+    from stillroom.bench.baselines.forecasters import seasonal_naive
     from stillroom.chronos.adapt import adapt
 
     domain = fertility(series)

@@ -21,7 +21,7 @@ TURNS = 7  # of each model at the clock
 
 def run(tour: Tour, series: int | None = None, steps: int = 600) -> Result:
     """Distil, and set teacher and student side by side; `series` takes only the first so many."""
-    from stillroom.bench.baselines import seasonal_naive
+    from stillroom.bench.baselines.forecasters import seasonal_naive
     from stillroom.chronos.distill import distill
 
     domain = fertility(series)

@@ -50,7 +50,8 @@ def draw(model: Forecaster, views: Sequence[View] = VIEWS) -> bytes:
     from matplotlib.figure import Figure  # not pyplot: no display, no global state
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from stillroom.bench.tasks import kind_of, load_suite
+    from stillroom.bench.kinds import kind_of
+    from stillroom.bench.tasks import load_suite
 
     tasks = {task.id: task for task in load_suite("demo-forecast").tasks}
     columns = min(2, len(views))

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from stillroom.bench.examples import Example
+from stillroom.bench.kinds import Stopwatch
 from stillroom.bench.tasks import is_path
 from stillroom.core import registry
 from stillroom.core.errors import DataError, ModelError, RecipeError
+from stillroom.core.protocols import Forecaster
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +78,11 @@ class ForecastData:
         """Hash of the series' content."""
         return self.panel.fingerprint()
 
+    @property
+    def size(self) -> int:
+        """Steps to forecast, over all windows, items and targets."""
+        return sum(truth.size for _, truth in self.windows)
+
     def shared(self, index: Index) -> float:
         """Share of the telling windows of one series that the index holds, of the series with the largest."""
         return max(index.shared(target) for item in self.panel for target in item.target)
@@ -85,7 +93,10 @@ class Forecast:
 
     name = "forecast"
     spec = ForecastTask
+    protocol = Forecaster
+    baseline = "seasonal-naive"
     metrics = ("WQL", "MASE")
+    higher: frozenset[str] = frozenset()
 
     @property
     def version(self) -> str:
@@ -113,12 +124,10 @@ class Forecast:
         )
         return ForecastData(panel, windows)
 
-    def predict(self, model: Any, spec: ForecastTask, data: ForecastData) -> pd.DataFrame:
+    def predict(self, model: Forecaster, spec: ForecastTask, data: ForecastData, fitting: Stopwatch) -> pd.DataFrame:
         """Forecast every window: one row a window, item, target and step, one column a quantile level."""
         import pandas as pd
 
-        if not callable(getattr(model, "predict", None)):
-            raise ModelError("the model has no predict(window, quantile_levels), so it cannot forecast")
         frames = []
         for number, (window, truth) in enumerate(data.windows):
             quantiles = np.asarray(model.predict(window, spec.quantile_levels), dtype=np.float64)
@@ -156,6 +165,10 @@ class Forecast:
             for name, value in scores.totals.items():
                 totals.setdefault(name, []).append(float(value))
         return {name: float(np.mean(values)) for name, values in totals.items()}
+
+    def examples(self, spec: ForecastTask, data: ForecastData, predictions: pd.DataFrame) -> list[Example]:
+        """The series of the last window whose forecasts cost least, median and most, by MASE."""
+        return []
 
 
 def read_panel(spec: ForecastTask) -> Panel:

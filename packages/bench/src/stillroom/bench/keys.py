@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from stillroom.core import targets
 
 if TYPE_CHECKING:
+    from stillroom.bench.kinds import Kind
     from stillroom.bench.lineage import Lineage
-    from stillroom.bench.tasks import Kind
 
 
 def row_key(kind: Kind, spec: Any, fingerprint: str, lineage: Lineage, options: dict[str, Any], seed: int) -> str:

@@ -32,6 +32,7 @@ AFTER = {
     "teacher": "string",
     "load_seconds": "float64",
     "train_seconds": "float64",
+    "fit_seconds": "float64",
     "inference_seconds": "float64",
     "peak_memory_mb": "float64",
     "parameters": "Int64",
@@ -40,13 +41,16 @@ AFTER = {
     "tokens": "Int64",
     "seed": "Int64",
     "versions": "string",
+    "size": "Int64",
+    "weights": "string",
+    "fingerprint": "string",
     "key": "string",
     "predictions": "string",
     "finished": "string",
 }
 """Columns after the metrics, with their types: a table of failures has the same types as a table of successes."""
 
-MEASURED = ("load_seconds", "inference_seconds", "peak_memory_mb", "finished")
+MEASURED = ("load_seconds", "fit_seconds", "inference_seconds", "peak_memory_mb", "finished")
 """Columns that differ from run to run; all others are the same for the same key."""
 
 

@@ -9,7 +9,7 @@ and no metric.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,19 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom.bench.executor import Executor, FreshProcess
 from stillroom.bench.keys import row_key, stem
+from stillroom.bench.kinds import Kind, kind_of
 from stillroom.bench.lineage import Lineage, trace
 from stillroom.bench.rows import assemble, read_row, write_row
-from stillroom.bench.tasks import Suite, kind_of
+from stillroom.bench.tasks import Suite
 from stillroom.bench.worker import Job
 from stillroom.core import registry
-from stillroom.core.errors import MissingError
+from stillroom.core.errors import MissingError, ModelError
+from stillroom.core.registry import ResolvedModel
 
 if TYPE_CHECKING:
     import pandas as pd
-
-BASELINE = "seasonal-naive"
-"""Added to every run: what all scores are relative to."""
-
 
 LEAKING = 0.1
 """Share of a series' telling windows: fewer are look-alikes (ramps, plateaus), a copied series has nearly all."""
@@ -48,6 +46,9 @@ class Cell:
     """Why it cannot run; None when it can."""
     leakage: bool = False
     """Whether the model was trained on the task's data: it names the data set, or its index holds their windows."""
+    fingerprint: str | None = None
+    size: int | None = None
+    """Values that the model is asked for."""
 
     @property
     def stem(self) -> str:
@@ -65,6 +66,8 @@ class Plan:
     todo: tuple[Cell, ...]
     done: tuple[Cell, ...]
     skipped: tuple[Cell, ...]
+    idle: tuple[tuple[str, str], ...] = ()
+    """(model, kind) where a model cannot do the kind of some tasks of a mixed suite: it takes part in the others."""
 
 
 def make_plan(
@@ -77,7 +80,8 @@ def make_plan(
     suite
         What to run.
     models
-        As a user names them; seasonal naive is added in front.
+        As a user names them; the baseline of every kind joins in front. In a suite of several kinds a model takes part
+        in those that it can do.
     out
         The folder of rows that may be there from an earlier run.
     seed
@@ -92,29 +96,67 @@ def make_plan(
     UserError
         An unknown model, a missing file or column, a horizon longer than the data, …: one sentence.
     """
-    found = {model.id: model for model in map(registry.resolve_model, [BASELINE, *models])}
-    lineages = {name: trace(model) for name, model in found.items()}
+    kinds = {task.kind: kind_of(task.kind) for task in suite.tasks}
+    asked = {model.id: model for model in map(registry.resolve_model, models)}
+    entrants, idle = enter(kinds, asked)
+    lineages = {name: trace(model) for name, model in {m.id: m for ms in entrants.values() for m in ms}.items()}
     todo: list[Cell] = []
     done: list[Cell] = []
     skipped: list[Cell] = []
     for task in suite.tasks:
-        kind = kind_of(task.kind)
+        kind = kinds[task.kind]
+        names = [model.id for model in entrants[task.kind]]
         try:
             data = kind.load(task)
         except MissingError as error:
             if strict:
                 raise MissingError(f"task {task.id}: {error}") from None
-            skipped += [Cell(task, name, lineages[name], "", f"data: {error}") for name in lineages]
+            skipped += [Cell(task, name, lineages[name], "", f"data: {error}") for name in names]
             continue
-        for name in lineages:
+        for name in names:
             key = row_key(kind, task, data.fingerprint, lineages[name], {}, seed)
-            cell = Cell(task, name, lineages[name], key, None, leaks(task, data, lineages[name]))
+            leakage = leaks(task, data, lineages[name])
+            cell = Cell(task, name, lineages[name], key, None, leakage, data.fingerprint, data.size)
             row = read_row(out, cell.stem)
             finished = (
                 row is not None and row["key"] == key and row["status"] in (("ok",) if retry else ("ok", "failed"))
             )
             (done if finished else todo).append(cell)
-    return Plan(suite, out, seed, tuple(todo), tuple(done), tuple(skipped))
+    return Plan(suite, out, seed, tuple(todo), tuple(done), tuple(skipped), idle)
+
+
+def enter(
+    kinds: Mapping[str, Kind], models: Mapping[str, ResolvedModel]
+) -> tuple[dict[str, list[ResolvedModel]], tuple[tuple[str, str], ...]]:
+    """Say which models take part in which kind, its baseline first, and which (model, kind) cannot.
+
+    Raises
+    ------
+    ModelError
+        For a model that can do none of the kinds.
+    """
+    entrants = {name: [registry.resolve_model(kind.baseline)] for name, kind in kinds.items()}
+    idle: list[tuple[str, str]] = []
+    for model in models.values():
+        able = [name for name, kind in kinds.items() if can(model, kind.protocol)]
+        if not able:
+            wanted = " or ".join(f"{name} ({methods(kind.protocol)})" for name, kind in kinds.items())
+            raise ModelError(f"{model.id} can do no task of this suite: it does not {wanted}")
+        idle += [(model.id, name) for name in kinds if name not in able]
+        for name in able:
+            if model.id != kinds[name].baseline:
+                entrants[name].append(model)
+    return entrants, tuple(idle)
+
+
+def can(model: ResolvedModel, protocol: type) -> bool:
+    """Say whether a model has a Protocol: its family knows, and a baseline, which has no weights, is made and asked."""
+    return isinstance(model.load(), protocol) if model.can is None else protocol in model.can
+
+
+def methods(protocol: type) -> str:
+    """The methods of a Protocol, for a sentence."""
+    return ", ".join(sorted(name for name in vars(protocol) if callable(vars(protocol)[name]) and name[0] != "_"))
 
 
 def leaks(task: Any, data: Any, lineage: Lineage) -> bool:
@@ -196,10 +238,12 @@ def _row(plan: Plan, cell: Cell, outcome: dict[str, Any]) -> dict[str, Any]:
         "teacher": lineage.teacher,
         "train_seconds": lineage.train_seconds,
         "bytes_on_disk": lineage.bytes_on_disk,
-        "cost_usd": 0.0,  # only stillroom.teacher talks to paid models, and its task kinds will say what they paid
-        "tokens": 0,
+        "size": cell.size,
+        "weights": lineage.weights,
+        "fingerprint": cell.fingerprint,
         "seed": plan.seed,
         "key": cell.key,
+        "spec": cell.task.model_dump(mode="json"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **outcome,
     }

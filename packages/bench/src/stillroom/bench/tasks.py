@@ -15,47 +15,16 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from stillroom.bench.kinds import kind_of
 from stillroom.core import registry
 from stillroom.core.errors import DataError, RecipeError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 FILE_ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz")
-
-
-class Kind(Protocol):
-    """What a package registers under `stillroom.tasks` to bring a kind of task; any object of this shape will do."""
-
-    name: str
-    """What `kind:` says in a suite."""
-    spec: type[BaseModel]
-    """The pydantic model of one task. Has the fields `id`, `kind` and `dataset`; unknown keys are forbidden."""
-    metrics: tuple[str, ...]
-    """The headline metrics, the first of them ranks the leaderboard. Lower is better, zero is perfect."""
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the same predictions would get another score."""
-
-    def load(self, spec: Any) -> Any:
-        """Return the task's data, whose `fingerprint` is a hash of its content. Where they are series, `shared(index)`
-        says how much of them a `stillroom.series.overlap.Index` holds.
-
-        Raises `MissingError` when the data cannot be had here (the task is skipped), and another `UserError` when the
-        task cannot be meant as written (nothing is run at all).
-        """
-
-    def predict(self, model: Any, spec: Any, data: Any) -> pd.DataFrame:
-        """Ask the model for everything the task wants; the frame is kept, so that it can be scored again."""
-
-    def score(self, spec: Any, data: Any, predictions: pd.DataFrame) -> dict[str, float]:
-        """Metrics by their upper-case names."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +47,10 @@ def load_suite(name: str) -> Suite:
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        path = Path(registry.get("stillroom.suites", name))
+        registered = registry.get("stillroom.suites", name)
+        if callable(registered):  # a suite that depends on what is installed
+            return read_suite(registered(), name)
+        path = Path(registered)
     elif not path.is_file():
         raise DataError(f"there is no suite file {name}")
     try:
@@ -129,12 +101,6 @@ def read_task(values: Mapping[str, Any], where: str, folder: Path | None = None)
 def is_path(dataset: str) -> bool:
     """Is a `dataset` a file or folder? A relative one is looked for beside the suite that names it."""
     return ":" not in dataset and ("/" in dataset or dataset.endswith(FILE_ENDINGS))
-
-
-def kind_of(name: str) -> Kind:
-    """The registered kind of that name."""
-    kind: Kind = registry.get("stillroom.tasks", name)
-    return kind
 
 
 def refuse_unknown(values: Mapping[str, Any], known: Sequence[str] | Mapping[str, Any], where: str) -> None:

@@ -54,7 +54,8 @@ def execute(job: Job) -> dict[str, Any]:
 def _score(job: Job) -> dict[str, Any]:
     import numpy as np
 
-    from stillroom.bench.tasks import kind_of, read_task
+    from stillroom.bench.kinds import Stopwatch, kind_of
+    from stillroom.bench.tasks import read_task
     from stillroom.core.registry import resolve_model
     from stillroom.core.runs import write_atomic
 
@@ -68,7 +69,8 @@ def _score(job: Job) -> dict[str, Any]:
     np.random.seed(job.seed)  # noqa: NPY002 — models of others draw from the global generator
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(job.seed)
-    predictions = kind.predict(model, spec, data)
+    fitting = Stopwatch()
+    predictions = kind.predict(model, spec, data, fitting)
     predicted = time.perf_counter()
     metrics = kind.score(spec, data, predictions)
     buffer = BytesIO()
@@ -78,7 +80,10 @@ def _score(job: Job) -> dict[str, Any]:
         "metrics": metrics,
         "notes": one_line(str(getattr(model, "notes", None) or "")) or None,
         "load_seconds": loaded - start,
-        "inference_seconds": predicted - loaded,
+        "fit_seconds": fitting.seconds,
+        "inference_seconds": predicted - loaded - fitting.seconds,
+        "cost_usd": float(getattr(model, "cost_usd", 0.0)),  # of models that pay for what they say
+        "tokens": int(getattr(model, "tokens", 0)),
         "parameters": count_parameters(model),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stillroom.chronos.families import claims, load
+from stillroom.core.protocols import Forecaster
 from stillroom.core.registry import ModelFamily
 
-family = ModelFamily(load=load, claims=claims)
+family = ModelFamily(load=load, claims=claims, can=(Forecaster,))

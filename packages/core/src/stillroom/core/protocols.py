@@ -34,3 +34,37 @@ class Forecaster(Protocol):
 
     def predict(self, window: Any, quantile_levels: Sequence[float]) -> np.ndarray:
         """Return quantiles (items, targets, horizon, levels), sorted over the levels; `window` is a `Window`."""
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A model that learns classes from labelled series and tells others apart.
+
+    A series is an array (variables, time); NaN = missing. Series may be of different lengths, never of different
+    variables.
+    """
+
+    def fit_classes(self, series: Sequence[np.ndarray], labels: np.ndarray) -> None:
+        """Learn from series and their labels (items,); what was learned before is forgotten."""
+
+    def classify(self, series: Sequence[np.ndarray]) -> np.ndarray:
+        """Return probabilities (items, classes), the classes in the order of `np.unique` of the labels learned."""
+
+
+@runtime_checkable
+class Imputer(Protocol):
+    """A model that fills gaps."""
+
+    def impute(self, series: Sequence[np.ndarray], season_length: int) -> list[np.ndarray]:
+        """Return the series (variables, time) with a number for every NaN and what was observed as it was."""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A model that knows what is normal in a series and says how far from it others are."""
+
+    def fit_normal(self, series: np.ndarray, season_length: int) -> None:
+        """Learn from a series (variables, time) without labels; what was learned before is forgotten."""
+
+    def detect(self, series: np.ndarray) -> np.ndarray:
+        """Return a score a step (time,), finite; the higher, the stranger."""

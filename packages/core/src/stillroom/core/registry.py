@@ -37,10 +37,14 @@ class ModelFamily:
     claims
         `claims(source)` says whether this folder or hub id is of this family, from `config.json` or
         `run.json` alone.
+    can
+        The Protocols (of `core.protocols`, or an outsider's own) that what is loaded has, so that a benchmark knows
+        before it loads anything.
     """
 
     load: Callable[..., Any]
     claims: Callable[[str], bool]
+    can: tuple[type, ...]
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,14 @@ class ResolvedModel:
         The folder or hub id of the weights; None for a baseline, which has none.
     load
         Returns the model. With a `source` it takes the loader's options, such as `device="cuda"`.
+    can
+        The Protocols that it has, as its family says; None for a baseline, which is asked itself.
     """
 
     id: str
     source: str | None
     load: Callable[..., Any]
+    can: tuple[type, ...] | None = None
 
 
 def names(group: str) -> list[str]:
@@ -137,15 +144,19 @@ def resolve_model(name: str) -> ResolvedModel:
         entry = get("stillroom.models", family)
         if not isinstance(entry, ModelFamily):
             raise ModelError(f"{family!r} is one model, not a family: write {family!r} without {':' + source!r}")
-        return ResolvedModel(name, source, partial(entry.load, source))
+        return _of(entry, name, source)
     if folder.is_dir():
-        return ResolvedModel(str(Path(name)), str(folder), partial(_claiming(str(folder)).load, str(folder)))
+        return _of(_claiming(str(folder)), str(Path(name)), str(folder))
     if _HUB_ID.fullmatch(name):
-        return ResolvedModel(name, name, partial(_claiming(name).load, name))
+        return _of(_claiming(name), name, name)
     raise ModelError(
         f"there is no model {name!r}: it is no registered name ({_nearest(name, known)}), no folder, "
         "no hub id OWNER/NAME and no FAMILY:SOURCE"
     )
+
+
+def _of(family: ModelFamily, name: str, source: str) -> ResolvedModel:
+    return ResolvedModel(name, source, partial(family.load, source), family.can)
 
 
 def _registered(name: str) -> ResolvedModel:
@@ -157,7 +168,7 @@ def _registered(name: str) -> ResolvedModel:
             raise ModelError(
                 f"the weights of {name!r} are not at {entry}: install its package again, or train it there"
             )
-        return ResolvedModel(name, str(entry), partial(_claiming(str(entry)).load, str(entry)))
+        return _of(_claiming(str(entry)), name, str(entry))
     if callable(entry):
         return ResolvedModel(name, None, entry)
     kind = type(entry).__name__

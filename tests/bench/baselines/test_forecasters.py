@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillroom.bench import baselines
+from stillroom.bench.baselines import forecasters as baselines
 from stillroom.series.panel import Item, Panel
 from stillroom.series.windows import Window
 

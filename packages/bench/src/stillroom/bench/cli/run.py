@@ -1,4 +1,4 @@
-"""`stillroom bench`: run a suite or judge your own file, and show the leaderboard."""
+"""`stillroom bench run`: run a suite, or judge your own file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,11 @@ import typer
 from stillroom.core.cli import echo_json, progress
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from stillroom.bench.executor import Executor
-    from stillroom.bench.leaderboard import Leaderboard
     from stillroom.bench.tasks import Suite
 
-app = typer.Typer(no_args_is_help=True, help="Run models on tasks, keep every score, compare them.")
 
-
-@app.command("run")
-def run_command(
+def run(
     suite: Annotated[str | None, typer.Argument(help="A suite's name or YAML file.", show_default=False)] = None,
     model: Annotated[
         list[str] | None,
@@ -55,9 +49,10 @@ def run_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
     """Run models on every task of a suite. Rows that are there already are not computed again."""
+    from stillroom.bench import runner
+    from stillroom.bench.cli.board import plain_rows, print_board
     from stillroom.bench.executor import FreshProcess, in_process
     from stillroom.bench.leaderboard import leaderboard
-    from stillroom.bench.runner import make_plan, run
     from stillroom.core.errors import DataError, RecipeError
 
     if out.exists() and not out.is_dir():
@@ -76,7 +71,7 @@ def run_command(
         "season_length": season_length,
     }
     tasks = choose(suite, data, {name: value for name, value in own.items() if value is not None}, max_series)
-    plan = make_plan(tasks, model or [], out, seed=seed, strict=strict, retry=retry)
+    plan = runner.make_plan(tasks, model or [], out, seed=seed, strict=strict, retry=retry)
     for cell in {cell.task.id: cell for cell in plan.skipped}.values():
         typer.echo(f"skipped {cell.task.id}: {cell.skip}", err=True)
     typer.echo(f"{tasks.name}: {len(plan.todo)} to run, {len(plan.done)} done, {len(plan.skipped)} skipped", err=True)
@@ -92,7 +87,7 @@ def run_command(
                 typer.echo(f"failed {row['task']}, {row['model']}: {row['reason']}", err=True)
             advance()
 
-        scores = run(plan, executor=run_job, workers=workers, on_row=on_row)
+        scores = runner.run(plan, executor=run_job, workers=workers, on_row=on_row)
     typer.echo(f"scores: {out / 'scores.parquet'}", err=True)
     if as_json:
         echo_json({"out": out, "rows": plain_rows(scores)})
@@ -121,68 +116,3 @@ def choose(suite: str | None, data: Path | None, own: dict[str, Any], max_series
         return chosen
     tasks = tuple(task.model_copy(update={"max_series": max_series}) for task in chosen.tasks)
     return Suite(chosen.name, chosen.description, tasks)
-
-
-@app.command("leaderboard")
-def leaderboard_command(
-    folder: Annotated[Path, typer.Argument(help="A folder that `stillroom bench run` wrote.")],
-    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the table to this file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
-) -> None:
-    """Compare the models of a folder with seasonal naive, with intervals over tasks."""
-    from stillroom.bench.leaderboard import leaderboard
-    from stillroom.bench.rows import assemble
-    from stillroom.core.errors import DataError
-
-    board = leaderboard(assemble(folder))
-    if csv is not None:
-        try:
-            board.table.to_csv(csv, index=False)
-        except OSError as error:
-            raise DataError(f"the table cannot be written to {csv}: {error.strerror or error}") from None
-    if as_json:
-        echo_json({"models": plain_rows(board.table), "tasks": board.tasks, "left_out": board.left_out})
-    else:
-        print_board(board)
-
-
-def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table with None where it has no value."""
-    rows = frame.astype(object).where(frame.notna(), None)
-    return [dict(zip(rows.columns, values, strict=True)) for values in rows.itertuples(index=False)]
-
-
-def print_board(board: Leaderboard) -> None:
-    """The table for people: intervals in brackets, best model first."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    def cell(row: dict[str, Any], name: str, form: str) -> str:
-        return f"{row[name]:{form}}\n[dim]{row[f'{name}_low']:{form}}–{row[f'{name}_high']:{form}}[/dim]"
-
-    first = board.metrics[0]
-    title = f"{len(board.tasks)} tasks, relative to seasonal-naive (lower is better), 95 % intervals over tasks"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("model", overflow="fold")
-    for name in [*(f"relative {metric}" for metric in board.metrics), f"skill {first}", "win rate", "rank"]:
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("failed", "seconds"):
-        table.add_column(name, justify="right")
-    for row in plain_rows(board.table):
-        flag = " (leakage)" if row.get("leakage") else ""
-        table.add_row(
-            f"{row['model']}{flag}",
-            *(cell(row, f"relative_{metric}", ".3f") for metric in board.metrics),
-            cell(row, "skill", ".0%"),
-            cell(row, "win_rate", ".0%"),
-            f"{row['average_rank']:.1f}",
-            str(row["failures"]),
-            f"{row['inference_seconds']:.1f}" if row.get("inference_seconds") is not None else "",
-        )
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)  # a file or a pipe has no width: nothing should be cut
-    console.print(table)
-    if board.left_out:
-        console.print(f"left out, as not every model has a score there: {', '.join(board.left_out)}", soft_wrap=True)

@@ -1,0 +1,10 @@
+"""`stillroom bench`: one module a command; what they import is imported when they are called."""
+
+import typer
+
+from stillroom.bench.cli.board import leaderboard
+from stillroom.bench.cli.run import run
+
+app = typer.Typer(no_args_is_help=True, help="Run models on tasks, keep every score, compare them.")
+for command in (run, leaderboard):
+    app.command()(command)
