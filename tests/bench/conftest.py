@@ -79,6 +79,10 @@ class Chatty(Last):
         return super().predict(window, quantile_levels) + np.random.normal()
 
 
+class Mute:
+    """Can nothing."""
+
+
 def months():
     values = np.tile(10.0 * np.arange(12), 5) + np.arange(60)  # a year and a trend
     return Panel((Item("a", pd.Timestamp("2000-01-31"), values[None]),), "ME")
@@ -88,7 +92,7 @@ def nowhere():
     raise MissingError("the archive is offline")
 '''
 
-MODELS = ("last", "raises", "sleeps", "eats", "leaves", "dies", "flat", "blank", "chatty")
+MODELS = ("last", "raises", "sleeps", "eats", "leaves", "dies", "flat", "blank", "chatty", "mute")
 
 
 @pytest.fixture

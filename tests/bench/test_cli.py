@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -50,7 +51,7 @@ def test_json_goes_to_stdout_and_everything_else_to_stderr(stillroom, shops, tmp
         (["none.yaml"], "there is no suite file none.yaml"),
         (["demo-forecast", "--model", "auto-etz"], "did you mean 'auto-ets'"),
         (["demo-forecast", "--out", "SHOPS"], "is a file: --out names a folder"),
-        (["demo-forecast", "--executor", "ray"], "there is no executor 'ray'"),
+        (["demo-forecast", "--executor", "rays"], "there is no executor 'rays'"),
         (["demo-forecast", "--executor", "in-process", "--workers", "2"], "need a process a job"),
         (["--data", "none.csv", "--prediction-length", "3"], "none.csv"),
         (["--data", "SHOPS"], "--data needs --prediction-length"),
@@ -77,3 +78,29 @@ def test_a_folder_without_scores_has_no_leaderboard(stillroom, tmp_path):
     done = stillroom("bench", "leaderboard", tmp_path)
     assert done.returncode == 2
     assert "holds no scores" in done.stderr
+
+
+def test_a_dry_run_lists_everything_and_writes_nothing(stillroom, shops, tmp_path):
+    suite = tmp_path / "mine.yaml"
+    suite.write_text(
+        "defaults: {dataset: shops.csv, item_id: shop, timestamp: month, targets: [sales]}\n"
+        "tasks: [{id: half, prediction_length: 6}, {id: year, prediction_length: 12},"
+        " {id: far, dataset: 'hub:nobody/nothing/none', prediction_length: 2}]\n"
+    )
+    line = ["bench", "run", suite, "--model", "auto-theta", "--out", tmp_path / "out"]
+    offline = {"env": os.environ | {"HF_HUB_OFFLINE": "1"}}
+    before = stillroom(*line, "--dry-run", **offline)
+    assert before.returncode == 0, before.stderr
+    assert "mine: 4 to run, 0 done, 2 skipped; no estimate (unknown until a row is there: auto-theta" in before.stdout
+    assert not (tmp_path / "out").exists()
+
+    stillroom(*line, "--max-series", 1, "--executor", "in-process", **offline)
+    listed = json.loads(stillroom(*line, "--dry-run", "--json", **offline).stdout)
+    assert {cell["state"] for cell in listed["cells"]} == {"to run", "skipped"}  # one series is another task than two
+    assert 0 < listed["estimated_seconds"] < 60
+    assert listed["no_estimate_for"] == []
+
+    stillroom(*line, "--executor", "in-process", **offline)
+    done = stillroom(*line, "--dry-run", **offline).stdout.splitlines()
+    assert done[0].split() == ["done", "half", "seasonal-naive"]
+    assert done[-1].startswith("mine: 0 to run, 4 done, 2 skipped")

@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from stillroom.bench.executor import in_process
+from stillroom.bench.kinds import kind_of
 from stillroom.bench.rows import MEASURED
 from stillroom.bench.runner import make_plan, run
-from stillroom.bench.tasks import read_suite
+from stillroom.bench.tasks import load_suite, read_suite
 from stillroom.core.errors import DataError, MissingError, ModelError
 
 pytestmark = pytest.mark.usefixtures("outside")
@@ -132,6 +133,21 @@ def test_mistakes_are_found_before_anything_is_computed(tmp_path, called):
         make_plan(suite(3), ["lastt"], tmp_path)
     assert calls(called) == []
     assert list(tmp_path.glob("**/*.json")) == []
+
+
+def test_a_model_that_can_do_no_task_of_the_suite_is_refused(tmp_path, called):
+    with pytest.raises(ModelError, match=r"mute can do no task of this suite: it does not forecast \(predict\)"):
+        make_plan(suite(3), ["last", "mute"], tmp_path)
+    assert calls(called) == []
+
+
+def test_a_model_takes_part_in_the_tasks_that_it_can_do(tmp_path):
+    plan = make_plan(load_suite("demo-all"), ["last"], tmp_path)
+    assert {cell.task.kind for cell in plan.todo if cell.model == "last"} == {"forecast"}
+    kinds = {cell.task.kind for cell in plan.todo} - {"forecast"}
+    assert set(plan.idle) == {("last", kind) for kind in kinds}
+    for kind in kinds:
+        assert {cell.model for cell in plan.todo if cell.task.kind == kind} == {kind_of(kind).baseline}
 
 
 def test_limits_become_failed_rows_while_the_rest_goes_on(tmp_path, stillroom):

@@ -34,6 +34,7 @@ AFTER = {
     "train_seconds": "float64",
     "fit_seconds": "float64",
     "inference_seconds": "float64",
+    "wall_seconds": "float64",
     "peak_memory_mb": "float64",
     "parameters": "Int64",
     "bytes_on_disk": "Int64",
@@ -50,7 +51,7 @@ AFTER = {
 }
 """Columns after the metrics, with their types: a table of failures has the same types as a table of successes."""
 
-MEASURED = ("load_seconds", "fit_seconds", "inference_seconds", "peak_memory_mb", "finished")
+MEASURED = ("load_seconds", "fit_seconds", "inference_seconds", "wall_seconds", "peak_memory_mb", "finished")
 """Columns that differ from run to run; all others are the same for the same key."""
 
 

@@ -9,6 +9,7 @@ and no metric.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -215,7 +216,9 @@ def run(
 def _compute(plan: Plan, cell: Cell, executor: Executor) -> dict[str, Any]:
     predictions = plan.out / "predictions" / f"{cell.stem}.parquet"
     job = Job(cell.task.model_dump(mode="json"), cell.model, plan.seed, str(predictions))
+    start = time.perf_counter()
     outcome = executor(job, plan.out / "logs" / f"{cell.stem}.log")
+    outcome["wall_seconds"] = time.perf_counter() - start
     if outcome["status"] == "ok":
         outcome["predictions"] = str(predictions.relative_to(plan.out))
     row = _row(plan, cell, outcome)

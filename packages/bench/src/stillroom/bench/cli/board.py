@@ -43,6 +43,13 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(rows.columns, values, strict=True)) for values in rows.itertuples(index=False)]
 
 
+def print_boards(scores: pd.DataFrame) -> None:
+    """The leaderboard of every kind that the scores are of."""
+    from stillroom.bench.leaderboard import leaderboard
+
+    print_board(leaderboard(scores))
+
+
 def print_board(board: Leaderboard) -> None:
     """The table for people: intervals in brackets, best model first."""
     from rich import box
