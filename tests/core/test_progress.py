@@ -62,3 +62,9 @@ def test_on_a_terminal_a_bar_appears_even_while_the_first_step_lasts():
     output = run_on_terminal(steps=1, pause=1.5)
     assert "forecasting" in output
     assert "0/1" in output
+
+
+def test_the_lines_go_where_stderr_was_when_the_work_began():
+    code = CODE.replace("time.sleep(pause)", "sys.stderr, pause = None, pause; time.sleep(pause)")
+    done = subprocess.run([sys.executable, "-c", code, "10", "0.1"], capture_output=True, text=True, timeout=60)
+    assert done.stderr.splitlines()[-1].startswith("forecasting: 10/10")

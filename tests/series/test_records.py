@@ -86,7 +86,10 @@ def test_a_line_that_is_not_json_is_refused_with_its_number(tmp_path):
         list(read_records(tmp_path / "x.jsonl"))
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(b'{"target": [1]}\n' * 999)[:-20]])
+WHOLE = gzip.compress(b'{"target": [1]}\n' * 999, mtime=0)
+
+
+@pytest.mark.parametrize("content", [b"no gzip at all", WHOLE[:-20], WHOLE[:20] + b"\xff" * 20 + WHOLE[40:]])
 def test_a_broken_gzip_file_is_refused(tmp_path, content):
     (tmp_path / "x.jsonl.gz").write_bytes(content)
     with pytest.raises(DataError, match="is not whole"):

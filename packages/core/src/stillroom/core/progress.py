@@ -45,6 +45,7 @@ class _Bar:
     def __init__(self, description: str, total: int | None) -> None:
         self.description, self.total, self.done = description, total, 0
         self.bar: Any = None
+        self.stream = sys.stderr  # the work inside may redirect it for a while
         self.closed = False
         self.lock = threading.Lock()
         self.timer = threading.Timer(DELAY, self.show)
@@ -72,7 +73,7 @@ class _Bar:
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
             )
-            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.bar = Progress(*columns, console=Console(file=self.stream), transient=True)
             self.task = self.bar.add_task(self.description, total=self.total, completed=self.done)
             self.bar.start()
 
@@ -96,6 +97,7 @@ class _Lines:
 
     def __init__(self, description: str, total: int | None) -> None:
         self.description, self.total, self.done = description, total, 0
+        self.stream = sys.stderr  # the work inside may redirect it for a while
         self.started = time.monotonic()
         self.due = self.started + DELAY
         self.silent = True
@@ -113,7 +115,7 @@ class _Lines:
         of = "" if self.total is None else f"/{self.total}"
         print(
             f"{self.description}: {self.done}{of} after {time.monotonic() - self.started:.0f} s",
-            file=sys.stderr,
+            file=self.stream,
             flush=True,
         )
 

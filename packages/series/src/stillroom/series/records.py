@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
         while True:
             try:
                 number, line = next(numbered, (0, None))
-            except (OSError, EOFError, UnicodeDecodeError) as error:
+            except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
                 raise DataError(f"{str(path)!r} is not whole: {error}.") from error
             if line is None:
                 return
