@@ -1,22 +1,21 @@
 """The forecast task: cut windows off the end of every series, ask for quantiles, compare with what happened.
 
-It knows where data sets come from and how a forecast is asked for and kept. It computes no metric itself
+It knows how a forecast is asked for and kept. It reads no data set itself (`panels` does), computes no metric
 (`stillroom.series.metrics` does) and knows no model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from stillroom.bench.examples import Example
+from stillroom.bench.examples import Band, Example, Line, pick
 from stillroom.bench.kinds import Stopwatch
-from stillroom.bench.tasks import is_path
-from stillroom.core import registry
-from stillroom.core.errors import DataError, ModelError, RecipeError
+from stillroom.bench.panels import SeriesTask, read_panel
+from stillroom.core.errors import ModelError
 from stillroom.core.protocols import Forecaster
 
 if TYPE_CHECKING:
@@ -29,34 +28,20 @@ if TYPE_CHECKING:
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-class ForecastTask(BaseModel):
+class ForecastTask(SeriesTask):
     """One forecasting task, as a suite writes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: str
     kind: Literal["forecast"] = "forecast"
-    dataset: str
-    """A Chronos benchmark name, `hub:owner/repository/name`, `statsmodels:NAME`, a registered data set or a file."""
     prediction_length: int = Field(gt=0)
     windows: int = Field(1, gt=0)
     step: int | None = Field(None, gt=0)
     """Time steps from one window to the next; default: one horizon, so that windows do not overlap."""
     offset: int | None = Field(None, lt=0)
     """Where the first window begins, counted from the end of a series; default: so that the last one ends there."""
-    season_length: int | None = Field(None, gt=0)
-    """Default: what the frequency suggests."""
-    freq: str | None = None
-    """Default: what the timestamps say."""
     quantile_levels: tuple[float, ...] = DECILES
-    targets: tuple[str, ...] = ("target",)
-    item_id: str = "item_id"
-    timestamp: str = "timestamp"
     past_covariates: tuple[str, ...] = ()
     known_covariates: tuple[str, ...] = ()
     static_covariates: tuple[str, ...] = ()
-    max_series: int | None = Field(None, gt=0)
-    """Take only the first so many series: a smaller task, with a key of its own."""
 
     @field_validator("quantile_levels")
     @classmethod
@@ -110,10 +95,7 @@ class Forecast:
         from stillroom.series.windows import cut
 
         panel = read_panel(spec)
-        if spec.max_series is not None:
-            panel = panel.select([item.item_id for item in panel][: spec.max_series])
-        if len(panel) == 0:
-            raise DataError(f"task {spec.id}: {spec.dataset} has no series, so there is nothing to forecast")
+        panel = replace(panel, items=panel.items[: spec.max_series])
         windows = cut(
             panel,
             spec.prediction_length,
@@ -167,31 +149,39 @@ class Forecast:
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
     def examples(self, spec: ForecastTask, data: ForecastData, predictions: pd.DataFrame) -> list[Example]:
-        """The series of the last window whose forecasts cost least, median and most, by MASE."""
-        return []
+        """The series of the last window whose forecasts cost least, median and most, by MASE.
 
+        Step 0 is the last one that the model saw.
+        """
+        from stillroom.series.metrics import evaluate
 
-def read_panel(spec: ForecastTask) -> Panel:
-    """The series a task names: a file or prefixed source, a registered data set, or a Chronos benchmark name."""
-    options: dict[str, Any] = {
-        name: getattr(spec, name)
-        for name in (
-            "targets", "item_id", "timestamp", "past_covariates", "known_covariates", "static_covariates", "freq",
-        )
-        if getattr(spec, name) != ForecastTask.model_fields[name].default
-    }  # fmt: skip
-    if ":" in spec.dataset or is_path(spec.dataset):
-        from stillroom.series.intake import load
-
-        return load(spec.dataset, **options)
-    if options:
-        raise RecipeError(f"task {spec.id}: {', '.join(options)} can only be given for a file, not for {spec.dataset}")
-    if spec.dataset in registry.names("stillroom.datasets"):
-        panel: Panel = registry.get("stillroom.datasets", spec.dataset)()
-        return panel
-    from stillroom.series.intake import load_named
-
-    return load_named(spec.dataset)
+        window, truth = data.windows[-1]
+        items, targets, horizon = truth.shape
+        frame = predictions[predictions["window"] == len(data.windows) - 1]
+        levels = list(spec.quantile_levels)
+        quantiles = frame[[str(level) for level in levels]].to_numpy().reshape(items * targets, horizon, -1)
+        truth = truth.reshape(items * targets, horizon)
+        histories = window.histories()
+        errors = evaluate(truth, quantiles, levels, histories, window.season_length).items["MASE"]
+        bounds = (0.1, 0.9) if {0.1, 0.9} <= set(levels) else (levels[0], levels[-1])
+        shown = max(4 * horizon, 2 * window.season_length)  # enough to see a season, and the forecast beside it
+        ahead = np.arange(1, horizon + 1)
+        examples = []
+        for rank, place in pick(errors):
+            history, forecast = histories[place][-shown:], quantiles[place]
+            item = str(window.past.items[place // targets].item_id)
+            if targets > 1:
+                item += f", {window.past.targets[place % targets]}"
+            low, high = (forecast[:, levels.index(level)] for level in bounds)
+            lines = (
+                Line("history", "history", np.arange(1 - len(history), 1), history),
+                # What came begins at the last step seen: reality has no gap there.
+                Line("what came", "truth", np.arange(horizon + 1), np.append(history[-1], truth[place])),
+                Line("median", "prediction", ahead, forecast[:, levels.index(0.5)]),
+            )
+            bands = (Band(f"{bounds[1] - bounds[0]:.0%} band", ahead, low, high),) if len(levels) > 1 else ()
+            examples.append(Example(rank, item, "MASE", float(errors[place]), lines, bands))
+        return examples
 
 
 kind = Forecast()
