@@ -24,7 +24,7 @@ from stillroom.bench.kinds import kind_of
 from stillroom.core import registry
 from stillroom.core.errors import DataError, RecipeError
 
-FILE_ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz")
+FILE_ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz", ".npz", ".ts")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from typing import Any
 _here = Path(__file__).parent
 chronos_benchmark_i = _here / "chronos-benchmark-i.yaml"
 chronos_benchmark_ii = _here / "chronos-benchmark-ii.yaml"
+demo_classify = _here / "demo-classify.yaml"
 demo_forecast = _here / "demo-forecast.yaml"
+ucr_small = _here / "ucr-small.yaml"
 
 
 def demo_all() -> dict[str, Any]:

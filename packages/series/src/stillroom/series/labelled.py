@@ -1,0 +1,231 @@
+"""Labelled series by name: some to learn classes from, others to be told apart.
+
+It knows where such data sets lie and how they are written down. It knows no model and no metric, and never touches the
+network: what is neither in the folder STILLROOM_DATA nor bundled with aeon is missing, and says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from stillroom.core import registry
+from stillroom.core.errors import DataError, MissingError
+
+BUNDLED = (
+    "ACSF1",
+    "ArrowHead",
+    "BasicMotions",
+    "GunPoint",
+    "ItalyPowerDemand",
+    "JapaneseVowels",
+    "OSULeaf",
+    "PickupGestureWiimoteZ",
+)
+"""The sets of the UCR and UEA archives that come with aeon."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSplit:
+    """Labelled series, divided into those to learn from and those to judge by.
+
+    Parameters
+    ----------
+    train, test
+        Series of the shape (variables, time), float64, NaN = missing; of any lengths, but all of the same variables.
+    train_labels, test_labels
+        The class of each as a string, shape (items,).
+    name
+        What sentences about it begin with; no part of its content.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn or to judge, or the two parts do not fit together.
+    """
+
+    train: Sequence[np.ndarray]
+    train_labels: np.ndarray
+    test: Sequence[np.ndarray]
+    test_labels: np.ndarray
+    name: str = "labelled series"
+
+    def __post_init__(self) -> None:
+        for part, series, labels in (
+            ("training", self.train, self.train_labels),
+            ("test", self.test, self.test_labels),
+        ):
+            if not len(series):
+                raise DataError(f"{self.name}: there are no {part} series")
+            if len(series) != len(labels):
+                raise DataError(f"{self.name}: {len(series)} {part} series have {len(labels)} labels")
+            for number, values in enumerate(series):
+                self._check(f"{part} series {number}", values)
+        if len(self.classes) < 2:
+            raise DataError(f"{self.name}: all training series are of the class {self.classes[0]!r}: two are the least")
+        if unknown := np.setdiff1d(self.test_labels, self.classes).tolist():
+            raise DataError(
+                f"{self.name}: no training series is of the class{'es' * (len(unknown) > 1)} "
+                f"{', '.join(map(repr, unknown))}, which test series have"
+            )
+
+    def _check(self, which: str, values: np.ndarray) -> None:
+        if values.ndim != 2 or not values.size:
+            raise DataError(f"{self.name}: {which} has the shape {values.shape} instead of (variables, time)")
+        if len(values) != len(self.train[0]):
+            raise DataError(f"{self.name}: {which} has {len(values)} variables, but the first has {len(self.train[0])}")
+        if np.isinf(values).any():
+            raise DataError(f"{self.name}: {which} has infinite values; a missing value is written as NaN")
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The classes there are, sorted: the order of a `Classifier`'s probabilities."""
+        return np.unique(self.train_labels)
+
+    def fingerprint(self) -> str:
+        """Hash the content (sha256, hex): every series' shape and values, and its label."""
+        digest = hashlib.sha256()
+        for series, labels in ((self.train, self.train_labels), (self.test, self.test_labels)):
+            digest.update(repr(labels.tolist()).encode())
+            for values in series:
+                digest.update(repr(values.shape).encode())
+                digest.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())  # one NaN for all
+        return digest.hexdigest()
+
+    def first(self, most: int) -> LabelledSplit:
+        """Keep the first `most` series of every class, of those to learn from as of those to judge by.
+
+        Of every class, as files are often sorted by class: the first of all would be of one.
+        """
+        kept = [np.sort(_places(labels, most)) for labels in (self.train_labels, self.test_labels)]
+        train, test = (
+            [series[i] for i in places] for series, places in zip((self.train, self.test), kept, strict=True)
+        )
+        return LabelledSplit(train, self.train_labels[kept[0]], test, self.test_labels[kept[1]], self.name)
+
+
+def _places(labels: np.ndarray, most: int) -> np.ndarray:
+    return np.concatenate([np.flatnonzero(labels == label)[:most] for label in np.unique(labels)])
+
+
+def load(source: str | Path) -> LabelledSplit:
+    """Load labelled series by name.
+
+    Parameters
+    ----------
+    source
+        - `ucr:NAME`, a set of the UCR or UEA archive: `classification/NAME.npz` in the folder STILLROOM_DATA if it is
+          there, else as it comes with aeon (`BUNDLED`);
+        - the name of a registered data set (`stillroom.datasets`): a callable that returns a `LabelledSplit`;
+        - an `.npz` file (`read_npz`);
+        - a folder NAME with `NAME_TRAIN.ts` and `NAME_TEST.ts`, or the first of the two files (`read_ts`).
+
+    Raises
+    ------
+    DataError
+        If it cannot be found or read, or is no labelled split.
+    MissingError
+        If the set or the package to read it with is not here.
+    """
+    name = str(source)
+    if name.startswith("ucr:"):
+        return _load_ucr(name)
+    if name in registry.names("stillroom.datasets"):
+        split = registry.get("stillroom.datasets", name)()
+        if not isinstance(split, LabelledSplit):
+            raise DataError(f"the data set {name!r} has no classes: it is a {type(split).__name__}")
+        return split
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise DataError(f"there is no labelled data set {name!r}: write ucr:NAME, or name an .npz or _TRAIN.ts file")
+    return read_npz(path) if path.suffix == ".npz" else read_ts(path)
+
+
+def _load_ucr(source: str) -> LabelledSplit:
+    name = source.removeprefix("ucr:")
+    if folder := os.environ.get("STILLROOM_DATA"):
+        path = Path(folder, "classification", f"{name}.npz")
+        if path.exists():
+            return read_npz(path, source)
+    if name not in BUNDLED:
+        raise MissingError(
+            f"{source} is not here: set STILLROOM_DATA to a folder that has classification/{name}.npz; "
+            f"those that come with aeon are {', '.join(BUNDLED)}"
+        )
+    aeon = find_spec("aeon")
+    if aeon is None or not aeon.submodule_search_locations:
+        raise MissingError(f"{source} comes with aeon: pip install 'stillroom-series[aeon]'")
+    return read_ts(Path(aeon.submodule_search_locations[0], "datasets", "data", name), source)
+
+
+def read_npz(path: Path, name: str | None = None) -> LabelledSplit:
+    """Read `X_train`, `y_train`, `X_test` and `y_test` of an `.npz` file.
+
+    X has the shape (items, variables, time) or, of one variable, (items, time). Series that are shorter than the array
+    end in NaN, as in the UCR archive: the steps at the end that no variable has are cut off.
+
+    Raises
+    ------
+    DataError
+        If it is no such file, or needs pickle, which could run code.
+    """
+    name = name or str(path)
+    parts: list[Any] = []
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            for part in ("train", "test"):
+                values = np.asarray(stored[f"X_{part}"], dtype=np.float64)
+                parts += [[_without_padding(item) for item in values], stored[f"y_{part}"].astype(str)]
+    except KeyError as error:
+        raise DataError(f"{name} has no array {error.args[0].split()[0]}: it needs X_train, y_train, …_test") from None
+    except (ValueError, OSError, BadZipFile) as error:
+        raise DataError(
+            f"{name} cannot be read ({str(error).splitlines()[0]}): save numbers and strings with numpy.savez"
+        ) from None
+    return LabelledSplit(*parts, name=name)
+
+
+def _without_padding(values: np.ndarray) -> np.ndarray:
+    values = np.atleast_2d(values)
+    observed = np.flatnonzero(~np.isnan(values).all(axis=tuple(range(values.ndim - 1))))
+    return values[..., : observed[-1] + 1] if len(observed) else values
+
+
+def read_ts(path: Path, name: str | None = None) -> LabelledSplit:
+    """Read the pair `NAME_TRAIN.ts` and `NAME_TEST.ts`, given the first of them or the folder NAME of both, with aeon.
+
+    aeon reads everything in lower case, labels too.
+
+    Raises
+    ------
+    DataError
+        If there is no such pair, or aeon cannot read it.
+    MissingError
+        If aeon is not installed.
+    """
+    train = path / f"{path.resolve().name}_TRAIN.ts" if path.is_dir() else path
+    test = train.with_name(train.name.replace("_TRAIN.ts", "_TEST.ts"))
+    if train == test or not train.is_file() or not test.is_file():
+        raise DataError(f"{path} is no labelled data set: an .npz file, or a pair NAME_TRAIN.ts and NAME_TEST.ts, is")
+    try:
+        from aeon.datasets import load_from_ts_file
+    except ImportError:
+        raise MissingError(f"{train.name} needs aeon to be read: pip install 'stillroom-series[aeon]'") from None
+    parts: list[Any] = []
+    for file in (train, test):
+        try:
+            series, labels, about = load_from_ts_file(str(file), return_meta_data=True)
+        except Exception as error:  # aeon meets what it did not expect in many ways
+            raise DataError(f"{file} cannot be read by aeon: {type(error).__name__}: {error}") from None
+        if not about["classlabel"]:
+            raise DataError(f"{file} has no classes: its header must say @classLabel true and name them")
+        parts += [[np.asarray(values, dtype=np.float64) for values in series], labels]
+    return LabelledSplit(*parts, name=name or str(path))
