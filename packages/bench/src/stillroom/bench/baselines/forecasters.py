@@ -1,4 +1,4 @@
-"""Models that need no weights: the last season repeated, and three classics from statsforecast.
+"""Models that need no weights: the last season repeated, and four classics from statsforecast.
 
 Each is a zero-argument callable registered under `stillroom.models`; what it returns forecasts one series at a time and
 looks at nothing but the target: covariates are ignored, several targets are forecast one by one.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stillroom.bench.baselines.imputers import interpolate
 from stillroom.core.errors import MissingError
 
 if TYPE_CHECKING:
@@ -62,22 +65,35 @@ class Statistical:
     Leading missing values are dropped, inner and trailing ones are interpolated linearly. The season is used only where
     the history holds two of them, else the model is fitted without one. A series with fewer than 8 observations, or one
     on which the model raises or returns no finite forecast, gets seasonal naive instead; `notes` says how many did.
+
+    Raises
+    ------
+    MissingError
+        When it is made and statsforecast, an extra, is not installed. It is heavy, so it is imported when it is used.
     """
 
     model: str
     largest_season: int | None = None
     """Beyond it the model cannot use a season, and is fitted without."""
+    intermittent: bool = False
+    """For demand that is zero for the most part: it has no season and no intervals, so that all levels have its mean,
+    and it takes a negative value for none."""
     fallbacks: int = 0
     series: int = 0
     reasons: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if find_spec("statsforecast") is None:
+            raise MissingError(f"{self.model} needs statsforecast: pip install 'stillroom-bench[baselines]'")
+
     def predict(self, window: Window, quantile_levels: Sequence[float]) -> np.ndarray:
         """(items, targets, horizon, levels), sorted over levels."""
+        peer = getattr(import_module("statsforecast.models"), self.model)
 
         def forecast(history: np.ndarray) -> np.ndarray:
             self.series += 1
             try:
-                return self._fit(history, window.prediction_length, window.season_length, quantile_levels)
+                return self._fit(peer, fill(history), window, quantile_levels)
             except Exception as error:  # the peer raises many types for a series it cannot fit
                 self.fallbacks += 1
                 self.reasons.append(" ".join(str(error).split())[:80])
@@ -93,22 +109,28 @@ class Statistical:
             return ""
         return f"seasonal naive instead on {self.fallbacks} of {self.series} series ({self.reasons[0]})"
 
-    def _fit(self, history: np.ndarray, horizon: int, season: int, levels: Sequence[float]) -> np.ndarray:
-        values = fill(history)
+    def _fit(self, peer: Any, values: np.ndarray, window: Window, levels: Sequence[float]) -> np.ndarray:
+        horizon, season = window.prediction_length, window.season_length
         if len(values) < FEWEST:
             raise ValueError(f"fewer than {FEWEST} observations")
-        if len(values) < 2 * season or (self.largest_season is not None and season > self.largest_season):
-            season = 1
-        # The q-quantile is an end of the central interval that holds |2q - 1| of the mass; the median is the mean.
-        percents = {level: round(abs(200 * level - 100), 6) for level in levels}
-        answer = statsforecast_model(self.model)(season_length=season).forecast(
-            y=values, h=horizon, level=sorted({percent for percent in percents.values() if percent > 0}) or None
-        )
-        ends = {(name[:2], float(name[3:])): values for name, values in answer.items() if name[:2] in ("lo", "hi")}
-        columns = [
-            answer["mean"] if percents[level] == 0 else ends["lo" if level < 0.5 else "hi", percents[level]]
-            for level in levels
-        ]
+        if self.intermittent:
+            if (values < 0).any():
+                raise ValueError("negative values are no demand")
+            answer = peer().forecast(y=values, h=horizon)
+            columns = [answer["mean"]] * len(levels)
+        else:
+            if len(values) < 2 * season or (self.largest_season is not None and season > self.largest_season):
+                season = 1
+            # The q-quantile is an end of the central interval that holds |2q - 1| of the mass; the median is the mean.
+            percents = {level: round(abs(200 * level - 100), 6) for level in levels}
+            answer = peer(season_length=season).forecast(
+                y=values, h=horizon, level=sorted({percent for percent in percents.values() if percent > 0}) or None
+            )
+            ends = {(name[:2], float(name[3:])): values for name, values in answer.items() if name[:2] in ("lo", "hi")}
+            columns = [
+                answer["mean"] if percents[level] == 0 else ends["lo" if level < 0.5 else "hi", percents[level]]
+                for level in levels
+            ]
         quantiles = np.sort(np.stack([np.asarray(column, np.float64) for column in columns], axis=-1), axis=-1)
         if not np.isfinite(quantiles).all():
             raise ValueError("the model returned no finite forecast")
@@ -118,20 +140,7 @@ class Statistical:
 def fill(history: np.ndarray) -> np.ndarray:
     """Drop leading missing values of `history` (time,) and interpolate the others linearly."""
     observed = np.flatnonzero(~np.isnan(history))
-    if len(observed) == 0:
-        return np.empty(0)
-    steps = np.arange(observed[0], len(history))
-    values: np.ndarray = np.interp(steps, observed, history[observed])
-    return values
-
-
-def statsforecast_model(name: str) -> Any:
-    """A model class of statsforecast, which is an extra because it is heavy."""
-    try:
-        from statsforecast import models
-    except ImportError:
-        raise MissingError(f"{name} needs statsforecast: pip install 'stillroom-bench[baselines]'") from None
-    return getattr(models, name)
+    return interpolate(history[observed[0] :]) if len(observed) else np.empty(0)
 
 
 def seasonal_naive() -> SeasonalNaive:
@@ -141,17 +150,19 @@ def seasonal_naive() -> SeasonalNaive:
 
 def auto_ets() -> Statistical:
     """Exponential smoothing chosen by information criterion (Hyndman et al., 2002); seasons up to 24."""
-    statsforecast_model("AutoETS")
     return Statistical("AutoETS", largest_season=24)
 
 
 def auto_theta() -> Statistical:
     """The best of four Theta models (Fiorucci et al., 2016)."""
-    statsforecast_model("AutoTheta")
     return Statistical("AutoTheta")
 
 
 def auto_arima() -> Statistical:
     """ARIMA orders chosen stepwise (Hyndman and Khandakar, 2008); seasons beyond 24 would take minutes a series."""
-    statsforecast_model("AutoARIMA")
     return Statistical("AutoARIMA", largest_season=24)
+
+
+def croston_optimized() -> Statistical:
+    """Size and interval of rare demand, each smoothed (Croston, 1972): a point forecast, the same at all levels."""
+    return Statistical("CrostonOptimized", intermittent=True)

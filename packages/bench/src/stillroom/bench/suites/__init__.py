@@ -7,7 +7,12 @@ _here = Path(__file__).parent
 chronos_benchmark_i = _here / "chronos-benchmark-i.yaml"
 chronos_benchmark_ii = _here / "chronos-benchmark-ii.yaml"
 demo_classify = _here / "demo-classify.yaml"
+demo_detect = _here / "demo-detect.yaml"
 demo_forecast = _here / "demo-forecast.yaml"
+demo_impute = _here / "demo-impute.yaml"
+imputation_ett = _here / "imputation-ett.yaml"
+nab = _here / "nab.yaml"
+telemetry = _here / "telemetry.yaml"
 ucr_small = _here / "ucr-small.yaml"
 
 
