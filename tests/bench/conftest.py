@@ -51,6 +51,14 @@ class Eats:
         time.sleep(600)
 
 
+class Gulps(Last):
+    """Takes 800 MB and gives it back at once."""
+
+    def predict(self, window, quantile_levels):
+        np.ones(100_000_000)
+        return super().predict(window, quantile_levels)
+
+
 class Leaves:
     def predict(self, window, quantile_levels):
         os._exit(7)
@@ -92,7 +100,7 @@ def nowhere():
     raise MissingError("the archive is offline")
 '''
 
-MODELS = ("last", "raises", "sleeps", "eats", "leaves", "dies", "flat", "blank", "chatty", "mute")
+MODELS = ("last", "raises", "sleeps", "eats", "gulps", "leaves", "dies", "flat", "blank", "chatty", "mute")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stillroom.bench import executor
 from stillroom.bench.executor import FreshProcess, in_process
 from stillroom.bench.worker import Job
 
@@ -42,9 +44,9 @@ def test_what_a_model_prints_and_draws_changes_nothing(tmp_path):
     assert first["metrics"] == second["metrics"]
 
 
-@pytest.mark.parametrize("executor", [in_process, FreshProcess()])
-def test_a_model_that_raises_fails_with_one_line_and_keeps_the_traceback(executor, tmp_path):
-    outcome = executor(job("raises", tmp_path), tmp_path / "log")
+@pytest.mark.parametrize("execute", [in_process, FreshProcess()], ids=["here", "there"])
+def test_a_model_that_raises_fails_with_one_line_and_keeps_the_traceback(execute, tmp_path):
+    outcome = execute(job("raises", tmp_path), tmp_path / "log")
     assert outcome["status"] == "failed"
     assert outcome["reason"] == "ValueError: no luck at all"
     assert "Traceback" in (tmp_path / "log").read_text()
@@ -68,6 +70,43 @@ def test_a_memory_limit_ends_the_job(tmp_path):
     assert outcome["status"] == "failed"
     assert outcome["reason"].startswith("memory limit: 400 MB (it held ")
     assert outcome["peak_memory_mb"] > 400
+
+
+def test_memory_that_was_given_back_between_two_looks_counts_against_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(executor, "POLL", 60)  # one look at the start, and then the job has ended
+    outcome = FreshProcess(memory_limit=400)(job("gulps", tmp_path), tmp_path / "log")
+    assert outcome["status"] == "failed"
+    assert outcome["reason"].startswith("memory limit: 400 MB (it held ")
+    assert outcome["peak_memory_mb"] > 800
+    assert not (tmp_path / "predictions.parquet").exists()
+    assert FreshProcess(memory_limit=2000)(job("gulps", tmp_path), tmp_path / "log")["status"] == "ok"
+
+
+def test_an_interrupted_call_ends_its_process(tmp_path):
+    script = (
+        "import signal\n"
+        "from pathlib import Path\n"
+        "from stillroom.bench.executor import FreshProcess\n"
+        "from stillroom.bench.worker import Job\n"
+        "signal.signal(signal.SIGUSR1, signal.default_int_handler)\n"
+        "try:\n"
+        f"    FreshProcess()(Job({TASK!r}, 'sleeps', 0, 'p'), Path({str(tmp_path / 'log')!r}))\n"
+        "except KeyboardInterrupt:\n"
+        "    signal.pause()\n"  # it lives on, as a notebook does
+    )
+    parent = psutil.Popen([sys.executable, "-c", script])
+    deadline = time.monotonic() + 30
+    while not (children := parent.children()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    parent.send_signal(signal.SIGUSR1)
+    try:
+        while children[0].is_running() and children[0].status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert parent.is_running()
+    finally:
+        parent.kill()
 
 
 def test_peak_memory_is_that_of_the_child(tmp_path):

@@ -1,6 +1,7 @@
 """Where a job runs: in a fresh process (limits and peak memory are true), or in this one (for a debugger).
 
-Both take a job and return the columns of its outcome; neither ever raises for what a model did.
+Both take a job and return the columns of its outcome, as `stillroom.bench.on_ray.OnRay` does for clusters; none ever
+raises for what a model did.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class FreshProcess:
         Seconds a job may take in all, its start included; default: as long as it takes.
     memory_limit
         Resident memory in MB (10^6 bytes) that the process and its children may hold together; looked at every 50 ms.
+        What the process took and gave back between two looks is found in its own peak, when it has ended.
     threads
         Threads of each child's numeric libraries; default: what they choose.
     """
@@ -76,22 +78,34 @@ class FreshProcess:
             )
             assert child.stdin is not None
             assert child.stdout is not None
-            with suppress(BrokenPipeError):  # it died at once: its exit code says more
-                child.stdin.write(job.to_json().encode() + b"\n")
-                child.stdin.flush()
-            refused, peak = self._wait(child)
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # what the child started and left behind
+            try:
+                with suppress(BrokenPipeError):  # it died at once: its exit code says more
+                    child.stdin.write(job.to_json().encode() + b"\n")
+                    child.stdin.flush()
+                refused, peak = self._wait(child)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)  # what the child started and left behind
             answer = child.stdout.read()
             child.stdout.close()
             with suppress(BrokenPipeError):
                 child.stdin.close()
         outcome = self._outcome(child.returncode, answer, refused, log)
+        if outcome["status"] == "ok" and self._exceeds(outcome["peak_memory_mb"]):
+            peak = outcome["peak_memory_mb"]
+            outcome = {"status": "failed", "reason": self._too_large(peak)}
+            Path(job.predictions).unlink(missing_ok=True)
         if outcome["status"] == "ok":
             log.unlink()
         elif peak is not None:
             outcome.setdefault("peak_memory_mb", peak)
         return outcome
+
+    def _exceeds(self, megabytes: float) -> bool:
+        return self.memory_limit is not None and megabytes > self.memory_limit
+
+    def _too_large(self, megabytes: float) -> str:
+        return f"memory limit: {self.memory_limit:g} MB (it held {megabytes:.0f} MB)"
 
     def _environment(self) -> dict[str, str]:
         """This process's own; what the user set there about threads stands."""
@@ -106,8 +120,8 @@ class FreshProcess:
         while child.poll() is None:
             if self.memory_limit is not None:
                 peak = max(peak or 0.0, resident(child.pid))
-                if peak > self.memory_limit:
-                    refused = f"memory limit: {self.memory_limit:g} MB (it held {peak:.0f} MB)"
+                if self._exceeds(peak):
+                    refused = self._too_large(peak)
             if self.time_limit is not None and time.monotonic() - start > self.time_limit:
                 refused = f"time limit: {self.time_limit:g} s"
             if self._stopped.is_set():
