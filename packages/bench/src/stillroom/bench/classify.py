@@ -66,9 +66,8 @@ class ClassifyData:
         every model learns from do not count.
         """
         gap = np.array([np.nan])  # no window reaches over it
-        return index.shared(
-            np.concatenate([part for series in self.split.test for row in series for part in (row, gap)])
-        )
+        rows = [part for series in self.split.test for row in series for part in (row, gap)]
+        return index.shared(np.concatenate(rows))
 
 
 class Classify:
@@ -113,9 +112,7 @@ class Classify:
         sums = probabilities.sum(axis=1)
         if wrong := int((np.abs(sums - 1) > TOLERANCE).sum()):
             worst = sums[np.abs(sums - 1).argmax()]
-            raise ModelError(
-                f"the probabilities of {wrong:,} of {len(sums):,} series do not sum to 1, but to {worst:.3g}"
-            )
+            raise ModelError(f"the probabilities of {wrong:,} of {len(sums):,} series sum to {worst:.3g} instead of 1")
         frame = pd.DataFrame(probabilities, columns=[f"{PREFIX}{name}" for name in split.classes])
         frame.insert(0, "item_id", np.arange(len(frame)))
         return frame

@@ -48,7 +48,7 @@ def evaluate(truth: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) 
         )
     true = np.searchsorted(classes, truth).clip(max=len(classes) - 1)
     if (unknown := classes[true] != truth).any():
-        raise RecipeError(f"The true class {truth[unknown][0]!r} has no column of probabilities.")
+        raise RecipeError(f"The true class {str(truth[unknown][0])!r} has no column of probabilities.")
     size = len(classes)
     said = probabilities.argmax(axis=1)
     table = np.bincount(true * size + said, minlength=size * size).reshape(size, size)  # (true, said)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -67,10 +66,12 @@ class LabelledSplit:
                 raise DataError(f"{self.name}: there are no {part} series")
             if len(series) != len(labels):
                 raise DataError(f"{self.name}: {len(series)} {part} series have {len(labels)} labels")
+            if not isinstance(labels, np.ndarray) or labels.dtype.kind != "U":
+                raise DataError(f"{self.name}: the {part} labels are no array of strings: use np.array(labels, str)")
             for number, values in enumerate(series):
                 self._check(f"{part} series {number}", values)
         if len(self.classes) < 2:
-            raise DataError(f"{self.name}: all training series are of the class {self.classes[0]!r}: two are the least")
+            raise DataError(f"{self.name}: all training series are of the one class {str(self.classes[0])!r}")
         if unknown := np.setdiff1d(self.test_labels, self.classes).tolist():
             raise DataError(
                 f"{self.name}: no training series is of the class{'es' * (len(unknown) > 1)} "
@@ -105,15 +106,18 @@ class LabelledSplit:
 
         Of every class, as files are often sorted by class: the first of all would be of one.
         """
-        kept = [np.sort(_places(labels, most)) for labels in (self.train_labels, self.test_labels)]
-        train, test = (
-            [series[i] for i in places] for series, places in zip((self.train, self.test), kept, strict=True)
+        train = self._places(self.train_labels, most)
+        test = self._places(self.test_labels, most)
+        return LabelledSplit(
+            [self.train[place] for place in train],
+            self.train_labels[train],
+            [self.test[place] for place in test],
+            self.test_labels[test],
+            self.name,
         )
-        return LabelledSplit(train, self.train_labels[kept[0]], test, self.test_labels[kept[1]], self.name)
 
-
-def _places(labels: np.ndarray, most: int) -> np.ndarray:
-    return np.concatenate([np.flatnonzero(labels == label)[:most] for label in np.unique(labels)])
+    def _places(self, labels: np.ndarray, most: int) -> np.ndarray:
+        return np.sort(np.concatenate([np.flatnonzero(labels == label)[:most] for label in self.classes]))
 
 
 def load(source: str | Path) -> LabelledSplit:
@@ -178,24 +182,26 @@ def read_npz(path: Path, name: str | None = None) -> LabelledSplit:
         If it is no such file, or needs pickle, which could run code.
     """
     name = name or str(path)
-    parts: list[Any] = []
     try:
         with np.load(path, allow_pickle=False) as stored:
-            for part in ("train", "test"):
-                values = np.asarray(stored[f"X_{part}"], dtype=np.float64)
-                parts += [[_without_padding(item) for item in values], stored[f"y_{part}"].astype(str)]
+            return LabelledSplit(
+                [_without_padding(values) for values in np.asarray(stored["X_train"], dtype=np.float64)],
+                stored["y_train"].astype(str),
+                [_without_padding(values) for values in np.asarray(stored["X_test"], dtype=np.float64)],
+                stored["y_test"].astype(str),
+                name,
+            )
     except KeyError as error:
-        raise DataError(f"{name} has no array {error.args[0].split()[0]}: it needs X_train, y_train, …_test") from None
-    except (ValueError, OSError, BadZipFile) as error:
+        raise DataError(f"{name} needs the arrays X_train, y_train, X_test and y_test: {error.args[0]}") from None
+    except (ValueError, TypeError, OSError, BadZipFile) as error:
         raise DataError(
             f"{name} cannot be read ({str(error).splitlines()[0]}): save numbers and strings with numpy.savez"
         ) from None
-    return LabelledSplit(*parts, name=name)
 
 
 def _without_padding(values: np.ndarray) -> np.ndarray:
     values = np.atleast_2d(values)
-    observed = np.flatnonzero(~np.isnan(values).all(axis=tuple(range(values.ndim - 1))))
+    observed = np.flatnonzero(~np.isnan(values).all(axis=0))
     return values[..., : observed[-1] + 1] if len(observed) else values
 
 
@@ -215,17 +221,18 @@ def read_ts(path: Path, name: str | None = None) -> LabelledSplit:
     test = train.with_name(train.name.replace("_TRAIN.ts", "_TEST.ts"))
     if train == test or not train.is_file() or not test.is_file():
         raise DataError(f"{path} is no labelled data set: an .npz file, or a pair NAME_TRAIN.ts and NAME_TEST.ts, is")
+    return LabelledSplit(*_read_ts_file(train), *_read_ts_file(test), name=name or str(path))
+
+
+def _read_ts_file(file: Path) -> tuple[list[np.ndarray], np.ndarray]:
     try:
         from aeon.datasets import load_from_ts_file
     except ImportError:
-        raise MissingError(f"{train.name} needs aeon to be read: pip install 'stillroom-series[aeon]'") from None
-    parts: list[Any] = []
-    for file in (train, test):
-        try:
-            series, labels, about = load_from_ts_file(str(file), return_meta_data=True)
-        except Exception as error:  # aeon meets what it did not expect in many ways
-            raise DataError(f"{file} cannot be read by aeon: {type(error).__name__}: {error}") from None
-        if not about["classlabel"]:
-            raise DataError(f"{file} has no classes: its header must say @classLabel true and name them")
-        parts += [[np.asarray(values, dtype=np.float64) for values in series], labels]
-    return LabelledSplit(*parts, name=name or str(path))
+        raise MissingError(f"{file.name} needs aeon to be read: pip install 'stillroom-series[aeon]'") from None
+    try:
+        series, labels, about = load_from_ts_file(str(file), return_meta_data=True)
+    except Exception as error:  # aeon meets what it did not expect in many ways
+        raise DataError(f"{file} cannot be read by aeon: {type(error).__name__}: {error}") from None
+    if not about["classlabel"]:
+        raise DataError(f"{file} has no classes: its header must say @classLabel true and name them")
+    return [np.asarray(values, dtype=np.float64) for values in series], labels

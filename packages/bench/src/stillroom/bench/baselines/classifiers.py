@@ -1,7 +1,6 @@
 """Classifiers that come untrained: the nearest neighbour in two distances, and MiniRocket.
 
-Each is a zero-argument callable registered under `stillroom.models`. All take values as they are given: whoever wants
-level and scale not to matter normalises the data.
+Each is a zero-argument callable registered under `stillroom.models`. They take series of any lengths and with gaps.
 """
 
 from __future__ import annotations
@@ -43,6 +42,20 @@ def interpolated(row: np.ndarray, length: int) -> np.ndarray:
     return steps
 
 
+def normalised(rows: np.ndarray) -> np.ndarray:
+    """Bring series of one variable (items, 1, length) to mean 0 and deviation 1; several variables stay as they are.
+
+    So are the UCR archive's own figures made, also on the sets that it gives as they were measured. Of several
+    variables the levels tell classes apart too often: they are what differs between sensors, or between speakers.
+    """
+    if rows.shape[1] > 1:
+        return rows
+    constant = np.ptp(rows, axis=2, keepdims=True) == 0
+    deviation = np.where(constant, 1.0, rows.std(axis=2, keepdims=True))
+    scaled: np.ndarray = np.where(constant, 0.0, (rows - rows.mean(axis=2, keepdims=True)) / deviation)
+    return scaled
+
+
 def certain(chosen: np.ndarray, classes: int) -> np.ndarray:
     """All probability (items, classes) to the chosen class (items,) of each."""
     probabilities: np.ndarray = np.eye(classes)[chosen]
@@ -52,8 +65,8 @@ def certain(chosen: np.ndarray, classes: int) -> np.ndarray:
 class NearestNeighbour:
     """The class of the training series at the smallest Euclidean distance, of equally near ones the first.
 
-    The UCR archive's own baseline, by its rules: values as they are, not normalised again. Series of other lengths are
-    resampled to the longest training series, gaps are interpolated. All probability goes to one class.
+    The UCR archive's own baseline, by its rules, which `normalised` is one of. Series of other lengths are resampled to
+    the longest training series, gaps are interpolated. All probability goes to one class.
     """
 
     def fit_classes(self, series: Sequence[np.ndarray], labels: np.ndarray) -> None:
@@ -72,15 +85,15 @@ class NearestNeighbour:
         return certain(self.labels[nearest], self.labels.max() + 1)
 
     def _flat(self, series: Sequence[np.ndarray]) -> np.ndarray:
-        return rectangular(series, self.length).reshape(len(series), -1)
+        return normalised(rectangular(series, self.length)).reshape(len(series), -1)
 
 
 @dataclass
 class NearestByWarping:
     """The class of the training series at the smallest distance of dynamic time warping, computed by aeon.
 
-    Values as they are, variables warped together, lengths as they are, gaps interpolated. All probability goes to one
-    class.
+    Series are `normalised`, gaps interpolated, lengths as they are; several variables are warped together. All
+    probability goes to one class.
 
     Parameters
     ----------
@@ -93,20 +106,18 @@ class NearestByWarping:
 
     def fit_classes(self, series: Sequence[np.ndarray], labels: np.ndarray) -> None:
         """Remember the series."""
-        self.known = without_gaps(series)
+        self.known = self._ready(series)
         _, self.labels = np.unique(labels, return_inverse=True)
 
     def classify(self, series: Sequence[np.ndarray]) -> np.ndarray:
         """(items, classes), one 1 a row."""
         from aeon.distances import dtw_pairwise_distance
 
-        distances = dtw_pairwise_distance(without_gaps(series), self.known, window=self.window)
+        distances = dtw_pairwise_distance(self._ready(series), self.known, window=self.window)
         return certain(self.labels[distances.argmin(axis=1)], self.labels.max() + 1)
 
-
-def without_gaps(series: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The series with their missing values interpolated."""
-    return [rectangular([values], values.shape[1])[0] for values in series]
+    def _ready(self, series: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [normalised(rectangular([values], values.shape[1]))[0] for values in series]
 
 
 class MiniRocket:
