@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,7 +34,7 @@ def make(seed, n=7, horizon=5, holes=0.0, forecast_holes=0.0):
     return truth, quantiles, past
 
 
-def by_gluonts(truth, quantiles, past, season):
+def by_gluonts(truth, quantiles, past, season, *, allow_missing=True):
     """The same figures from gluonts' own evaluation, series by series through its objects."""
     from gluonts.ev import metrics as ev
     from gluonts.model.evaluation import evaluate_forecasts
@@ -60,7 +61,11 @@ def by_gluonts(truth, quantiles, past, season):
         "ND": ev.ND(),
     }
     row = evaluate_forecasts(
-        forecasts, test_data=pairs, metrics=list(wanted.values()), seasonality=season, allow_nan_forecast=True
+        forecasts,
+        test_data=pairs,
+        metrics=list(wanted.values()),
+        seasonality=season,
+        allow_nan_forecast=allow_missing,
     ).iloc[0]
     return dict(zip(wanted, row, strict=True))
 
@@ -101,6 +106,132 @@ def test_odd_histories_score_as_the_gluonts_reference_does(history):
     theirs = by_gluonts(truth, quantiles, past, 4)
     for name in ("MASE", "SQL", "WQL"):
         assert ours[name] == pytest.approx(theirs[name], rel=1e-9), name
+
+
+def by_fev(truth, quantiles, past, season):
+    """The same figures from fev's own metrics, which take a panel with its histories end to end."""
+    from fev.metrics import get_metric
+
+    arrays = {
+        "y_true": truth[..., None],
+        "y_pred": quantiles[:, :, LEVELS.index(0.5), None],
+        "q_pred": quantiles[:, :, None],
+        "y_past": np.concatenate(past)[:, None],
+        "y_past_lengths": np.array([len(history) for history in past]),
+    }
+    names = {"ND": "WAPE"} | {name: name for name in METRICS if name not in ("ND", "COVERAGE", "CROSSING", "MISSING")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # as fev itself does: constant and short histories
+        return {
+            ours: get_metric(theirs).compute(**arrays, seasonality=season, quantile_levels=LEVELS)
+            for ours, theirs in names.items()
+        }
+
+
+def by_utilsforecast(truth, quantiles, past, season):
+    """MASE, RMSSE, SMAPE and the mean pinball loss by series, from utilsforecast's long frames."""
+    from utilsforecast import losses
+
+    n, horizon = truth.shape
+    columns = [f"q{level}" for level in LEVELS]
+    frame = pd.DataFrame({"unique_id": np.repeat(np.arange(n), horizon), "y": truth.ravel()})
+    frame[columns] = quantiles.reshape(-1, len(LEVELS))
+    history = pd.DataFrame(
+        {"unique_id": np.repeat(np.arange(n), [len(values) for values in past]), "y": np.concatenate(past)}
+    )
+    return {
+        "MASE": losses.mase(frame, ["q0.5"], season, history)["q0.5"].to_numpy(),
+        "RMSSE": losses.rmsse(frame, ["q0.5"], season, history)["q0.5"].to_numpy(),
+        "SMAPE": losses.smape(frame, ["q0.5"])["q0.5"].to_numpy(),
+        "PINBALL": losses.mqloss(frame, {"q": columns}, np.array(LEVELS))["q"].to_numpy(),
+    }
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.3])
+@pytest.mark.parametrize("season", [1, 4])
+def test_metrics_equal_the_fev_reference_except_rmsse(season, holes):
+    truth, quantiles, past = make(0, holes=holes)
+    past = [history if len(history) >= season else np.arange(9.0) for history in past]
+    ours, theirs = (by(truth, quantiles, past, season) for by in (evaluate_totals, by_fev))
+    for name in set(theirs) - {"RMSSE"}:
+        assert ours[name] == pytest.approx(theirs[name], rel=1e-9), name
+    assert ours["RMSSE"] != pytest.approx(theirs["RMSSE"], rel=1e-3)
+
+
+def evaluate_totals(truth, quantiles, past, season):
+    return evaluate(truth, quantiles, LEVELS, past, season).totals
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.3])
+def test_series_by_series_mase_and_quantile_loss_equal_the_utilsforecast_reference(holes):
+    truth, quantiles, past = make(0, holes=holes)
+    past = [history if len(history) > 4 else np.arange(9.0) for history in past]
+    scores, theirs = evaluate(truth, quantiles, LEVELS, past, 4), by_utilsforecast(truth, quantiles, past, 4)
+    np.testing.assert_allclose(scores.items["MASE"], theirs["MASE"], rtol=1e-9)
+    assert scores.totals["RMSSE"] == pytest.approx(np.nanmean(theirs["RMSSE"]), rel=1e-9)
+    seen = np.isfinite(truth).sum(axis=1)
+    np.testing.assert_allclose(scores.items["quantile_loss"], 2 * theirs["PINBALL"] * seen * len(LEVELS), rtol=1e-9)
+    whole = (2 * theirs["SMAPE"] * seen).sum() / seen.sum()
+    assert scores.totals["SMAPE"] == pytest.approx(whole, rel=1e-9)
+
+
+def test_mase_is_a_mean_over_cells_where_the_utilsforecast_reference_takes_one_over_series():
+    truth, quantiles, past = make(1, n=3)
+    truth[0, 1:] = np.nan  # one step counts as one step here, and as a whole series there
+    past = [np.arange(9.0) ** 1.5] * 3
+    scores, theirs = evaluate(truth, quantiles, LEVELS, past, 1), by_utilsforecast(truth, quantiles, past, 1)["MASE"]
+    assert scores.totals["MASE"] == pytest.approx((theirs * [1, 5, 5]).sum() / 11)
+    assert scores.totals["MASE"] != pytest.approx(theirs.mean(), rel=1e-2)
+
+
+def test_a_history_shorter_than_the_season_counts_here_and_is_left_out_by_the_fev_and_utilsforecast_references():
+    truth, quantiles, past = make(1, n=3)
+    past = [np.array([1.0, 2.0, 4.0]), np.arange(30.0) ** 1.5, np.arange(20.0) ** 1.2]
+    others = evaluate_totals(truth[1:], quantiles[1:], past[1:], 4)
+    ours, fev = evaluate_totals(truth, quantiles, past, 4), by_fev(truth, quantiles, past, 4)
+    for name in ("MASE", "SQL"):
+        assert fev[name] == pytest.approx(others[name], rel=1e-9)
+        assert ours[name] != pytest.approx(others[name], rel=1e-3)
+    assert np.isnan(by_utilsforecast(truth, quantiles, past, 4)["MASE"]).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        pytest.param(np.full(20, 3.0), id="constant"),
+        pytest.param(np.full(20, np.nan), id="all missing"),
+        pytest.param(np.array([1.0, 2.0, 4.0, 3.0]), id="as long as the season"),
+    ],
+)
+def test_a_history_without_a_seasonal_error_is_left_out_here_and_by_the_fev_reference(history):
+    truth, quantiles, past = make(1, n=3)
+    past = [history, np.arange(30.0) ** 1.5, np.arange(20.0) ** 1.2]
+    others = evaluate_totals(truth[1:], quantiles[1:], past[1:], 4)
+    for by in (evaluate_totals, by_fev):
+        scores = by(truth, quantiles, past, 4)
+        assert scores["MASE"] == pytest.approx(others["MASE"], rel=1e-9)
+        assert scores["SQL"] == pytest.approx(others["SQL"], rel=1e-9)
+    constant = not np.isnan(history).any() and len(history) > 4
+    assert np.isinf(by_utilsforecast(truth, quantiles, past, 4)["MASE"][0]) == constant
+
+
+def test_missing_forecasts_are_refused_by_the_gluonts_reference_unless_they_are_allowed():
+    data = make(5, forecast_holes=0.2)
+    with pytest.raises(ValueError, match="NaN"):
+        by_gluonts(*data, 4, allow_missing=False)
+
+
+def test_missing_forecasts_are_left_out_of_mase_as_in_the_utilsforecast_reference():
+    truth, quantiles, past = make(5, forecast_holes=0.2)
+    theirs = by_utilsforecast(truth, quantiles, past, 1)["MASE"]
+    np.testing.assert_allclose(evaluate(truth, quantiles, LEVELS, past, 1).items["MASE"], theirs, rtol=1e-9)
+
+
+def test_smape_of_nothing_over_nothing_is_left_out_here_and_zero_in_the_utilsforecast_reference():
+    truth, quantiles = np.array([[0.0, 1.0]]), np.zeros((1, 2, 9))
+    past = [np.arange(4.0)]
+    assert evaluate_totals(truth, quantiles, past, 1)["SMAPE"] == 2.0
+    assert by_utilsforecast(truth, quantiles, past, 1)["SMAPE"] == [0.5]
 
 
 def test_zero_truths_are_left_out_of_percentages_as_the_gluonts_reference_does():

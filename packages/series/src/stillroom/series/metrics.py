@@ -14,6 +14,20 @@ Knows arrays only: no models, no frames, no frequencies. The rules, each of whic
   counts. The published figures are made that way; MISSING says what share it was, so that nobody wins by silence.
 - MAPE leaves out cells where y = 0; SMAPE cells where y and the forecast are both 0. Both are fractions, not percent.
 - A metric with no cells at all is NaN.
+
+Where the libraries differ; a test runs them on every line:
+
+                      here            gluonts 0.17      fev 0.10                  utilsforecast 0.2
+    MASE, SQL mean    cells           cells             cells of a window, then   steps of a series,
+                                                        windows                   then series
+    short history     lag 1           lag 1             series left out           series left out
+    constant history  series left out series left out   series left out           infinite
+    missing forecast  left out, and   refused, or       refused                   left out
+                      told: MISSING   as here
+    RMSSE             root a series,  (has none)        root of the mean over     root a series
+                      then mean                         cells
+    quantile loss     twice pinball   twice pinball     twice pinball             pinball
+    SMAPE             0 to 2          0 to 2            0 to 2                    0 to 1; 0 / 0 is 0
 """
 
 from __future__ import annotations
@@ -43,6 +57,7 @@ METRICS = (
     "MISSING",
 )
 
+_SERIES = 256  # whose forecasts at nine levels and 24 steps, read once a level, stay in the cache: 440 kB
 _BLOCK = 1 << 15  # steps of history held end to end: 256 kB, small enough for the cache and for a reused allocation
 
 
@@ -102,7 +117,7 @@ def evaluate(
     """
     truth, quantiles = np.asarray(truth, np.float64), np.asarray(quantiles, np.float64)
     levels = np.asarray(quantile_levels, np.float64)
-    middle = np.flatnonzero(np.isclose(levels, 0.5))
+    middle = np.flatnonzero(np.abs(levels - 0.5) < 1e-6)
     if not len(middle) or (np.diff(levels) <= 0).any():
         raise RecipeError("Quantile levels must rise and include 0.5, on which MASE is measured.")
     if truth.ndim != 2 or quantiles.shape != (*truth.shape, len(levels)) or len(past) != len(truth):
@@ -111,19 +126,18 @@ def evaluate(
             f"{len(past)} histories."
         )
 
-    truth = np.where(np.isfinite(truth), truth, np.nan)
-    error = np.array(np.moveaxis(quantiles, -1, 0), order="C")  # (levels, n, horizon): sums run along memory
-    np.subtract(truth, error, out=error)
-    gone = np.isnan(error)
-    if gone.any():  # missing cells add nothing to any sum, and the counts know them
-        unseen = np.isnan(truth)
+    unseen = ~np.isfinite(truth)
+    truth = np.where(unseen, 0.0, truth)
+    error = _errors(truth, quantiles)
+    gone = np.isnan(error)  # missing cells add nothing to any sum, and the counts know them
+    if gone.any():
+        gone |= unseen
         error[gone] = 0.0
-        truth[unseen] = 0.0
-        asked, missing = len(levels) * (~unseen).sum(), gone.sum() - len(levels) * unseen.sum()
         counts = truth.shape[1] - gone.sum(axis=-1)
     else:
-        asked, missing = gone.size, 0
-        counts = np.full(gone.shape[:2], truth.shape[1])
+        gone = np.broadcast_to(unseen, error.shape)
+        error[:, unseen] = 0.0
+        counts = np.broadcast_to(truth.shape[1] - unseen.sum(axis=-1), error.shape[:2])
     ones = np.ones(truth.shape[1])
     size, absolute = np.abs(truth), np.abs(error)
     loss = absolute @ ones + (2 * levels - 1)[:, None] * (error @ ones)  # twice the pinball loss, (levels, n)
@@ -131,6 +145,7 @@ def evaluate(
     point = middle[0]
     error_sum, square_sum = absolute[point] @ ones, np.square(error[point]) @ ones
     seen = counts[point]
+    asked = len(levels) * (unseen.size - np.count_nonzero(unseen))
     scale, square_scale = seasonal_errors(past, season_length)
     scaled = np.isfinite(scale)
 
@@ -141,7 +156,7 @@ def evaluate(
         totals = {
             "MASE": (error_sum / scale)[scaled].sum() / seen[scaled].sum(),
             "WQL": loss_sum.sum() / size_sum.sum() / len(levels),
-            "SQL": ((loss / scale)[:, scaled].sum(axis=1) / counts[:, scaled].sum(axis=1)).mean(),
+            "SQL": (np.where(scaled, loss / scale, 0.0).sum(axis=1) / (counts @ scaled)).mean(),
             "MAE": error_sum.sum() / seen.sum(),
             "MSE": mse,
             "RMSE": np.sqrt(mse),
@@ -151,7 +166,7 @@ def evaluate(
             "ND": error_sum.sum() / size_sum.sum(),
             "COVERAGE": _share((error[0] >= 0) & (error[-1] <= 0), gone[0] | gone[-1]),
             "CROSSING": _share(error[1:] > error[:-1], gone[1:] | gone[:-1]),
-            "MISSING": missing / np.float64(asked),
+            "MISSING": (asked - counts.sum()) / np.float64(asked),
         }
         items = {
             "MASE": error_sum / scale / seen,
@@ -160,6 +175,16 @@ def evaluate(
             "abs_target": size_sum,
         }
     return Scores({name: float(value) for name, value in totals.items()}, items)
+
+
+def _errors(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """Truth - forecast as (levels, n, horizon), so that sums run along memory; in blocks that stay in the cache."""
+    error = np.empty((quantiles.shape[-1], *truth.shape))
+    for begin in range(0, len(truth), _SERIES):
+        rows = slice(begin, begin + _SERIES)
+        for level, row in enumerate(error):
+            np.subtract(truth[rows], quantiles[rows, :, level], out=row[rows])
+    return error
 
 
 def seasonal_errors(past: Sequence[np.ndarray], season_length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -205,12 +230,12 @@ def _lagged(histories: Sequence[np.ndarray], lengths: np.ndarray, lag: int) -> t
 
 
 def _mean_ratio(part: np.ndarray, whole: np.ndarray, gone: np.ndarray) -> float:
-    """Mean of part / whole over the cells that are there and have a whole."""
-    counted = (whole != 0) & ~gone
-    total = np.divide(part, whole, out=np.zeros_like(part), where=counted).sum()
-    return float(total / np.float64(counted.sum()))
+    """Mean of part / whole over the cells that are there and have a whole; the part of a cell that is not is 0."""
+    nothing = whole == 0
+    total = (part / np.where(nothing, np.inf, whole)).sum()
+    return float(total / np.float64(gone.size - np.count_nonzero(gone | nothing)))
 
 
 def _share(what: np.ndarray, gone: np.ndarray) -> float:
     """Share of the cells that are there where something is so."""
-    return float((what & ~gone).sum() / np.float64(gone.size - np.count_nonzero(gone)))
+    return float(np.count_nonzero(what & ~gone) / np.float64(gone.size - np.count_nonzero(gone)))
