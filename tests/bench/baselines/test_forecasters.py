@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom.bench.baselines import forecasters as baselines
+from stillroom.core.errors import MissingError
 from stillroom.series.panel import Item, Panel
 from stillroom.series.windows import Window
 
@@ -105,6 +109,57 @@ def test_a_series_too_short_to_fit_gets_seasonal_naive_and_the_notes_say_so():
     assert model.notes == "seasonal naive instead on 2 of 2 series (fewer than 8 observations)"
 
 
-@pytest.mark.parametrize("model", [baselines.auto_ets, baselines.auto_theta, baselines.auto_arima])
+def test_croston_equals_statsforecast_and_says_the_same_at_every_level_reference():
+    from statsforecast.models import CrostonOptimized
+
+    rng = np.random.default_rng(3)
+    demand = np.where(rng.random(80) < 0.2, rng.poisson(5, 80) + 1.0, 0.0)
+    forecast = baselines.croston_optimized().predict(window(demand), LEVELS)[0, 0]
+    expected = CrostonOptimized().forecast(y=demand, h=6)["mean"]
+    assert (expected > 0).all()
+    np.testing.assert_allclose(forecast, np.repeat(expected[:, None], len(LEVELS), axis=1))
+
+
+def test_croston_takes_zeros_gaps_and_several_series_at_once():
+    never, once = np.zeros(30), np.append(np.zeros(29), 3.0)
+    gaps = np.where(np.arange(30) % 5 == 0, np.nan, np.tile([0.0, 0.0, 2.0], 10))
+    model = baselines.croston_optimized()
+    forecast = model.predict(window(never, once, gaps), LEVELS)
+    assert forecast.shape == (3, 1, 6, 4)
+    assert np.isfinite(forecast).all()
+    assert not forecast[0].any()
+    assert model.notes == ""
+
+
+def test_croston_leaves_negative_and_short_series_to_seasonal_naive_and_says_so():
+    model = baselines.croston_optimized()
+    histories = window(-np.arange(20.0), [0, 0, 1, 0])
+    np.testing.assert_array_equal(
+        model.predict(histories, LEVELS), baselines.seasonal_naive().predict(histories, LEVELS)
+    )
+    assert model.notes == "seasonal naive instead on 2 of 2 series (negative values are no demand)"
+
+
+STATISTICAL = [baselines.auto_ets, baselines.auto_theta, baselines.auto_arima, baselines.croston_optimized]
+
+
+@pytest.mark.parametrize("make", STATISTICAL)
+def test_without_statsforecast_none_is_made_and_the_sentence_names_the_extra(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsforecast", None)
+    with pytest.raises(MissingError, match=r"pip install 'stillroom-bench\[baselines\]'"):
+        make()
+
+
+def test_making_them_imports_nothing_heavy():
+    code = (
+        "import sys; from stillroom.bench.baselines import forecasters as f;"
+        "[make() for make in (f.auto_ets, f.auto_theta, f.auto_arima, f.croston_optimized)];"
+        "print(sorted({'statsforecast', 'pandas', 'numba', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("model", STATISTICAL)
 def test_a_constant_series_is_forecast_as_constant(model):
     np.testing.assert_allclose(model().predict(window(np.full(40, 5.0)), LEVELS), 5.0, atol=1e-3)
