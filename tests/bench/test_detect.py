@@ -184,6 +184,11 @@ def test_a_series_shorter_than_the_picture_is_shown_whole(tmp_path: Path):
     assert [line.name for line in example.lines if line.role == "truth"] == ["variable 1", "variable 2", "variable 3"]
 
 
+def test_point_adjustment_is_never_a_headline():
+    assert kind.metrics == ("VUS_PR", "AUC_PR")
+    assert "POINT_ADJUSTED_F1" in kind.higher
+
+
 def test_the_suites_name_every_category_and_spacecraft():
     assert len(load_suite("nab").tasks) == 7
     assert [task.id for task in load_suite("telemetry").tasks] == ["SMAP", "MSL"]

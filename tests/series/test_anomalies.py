@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.core.errors import RecipeError
-from stillroom.series import anomalies
 from stillroom.series.anomalies import METRICS, areas, evaluate, macro, point_adjusted_f1, range_f1, ranges, volumes
 
 FREE = ("VUS_PR", "AUC_PR", "VUS_ROC", "AUC_ROC")
@@ -194,7 +193,7 @@ def test_step_metrics_reference(seed: int):
 
 
 @pytest.mark.parametrize("buffer", [0, 1, 2, 3, 17, 60])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_volumes_reference(seed: int, buffer: int):
     from aeon.benchmarking.metrics.anomaly_detection import range_pr_vus_score, range_roc_vus_score
 
@@ -226,10 +225,3 @@ def test_both_volumes_take_a_small_part_of_the_time_of_one_in_the_reference():
         volumes(truth, score, 50)
         ours.append(time.perf_counter() - start)
     assert theirs / min(ours) > 20
-
-
-def test_all_metrics_but_one_are_shares():
-    from stillroom.bench.detect import kind
-
-    assert kind.higher == set(anomalies.METRICS) - {"FALSE_ALARMS"}
-    assert not {"POINT_ADJUSTED_F1", "FALSE_ALARMS"} & set(kind.metrics)

@@ -107,8 +107,21 @@ def test_an_index_of_the_same_series_shares_its_windows():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(2, 300))
     data = AnomalySet((AnomalyItem("a", values[:, :100], values[:, 100:], np.zeros(200, bool)),))
-    assert data.shared(Index.of([values[1]])) == 1
+    assert data.shared(Index.of(values)) == 1
+    assert data.shared(Index.of(values[:1])) == 0.5
+    assert data.shared(Index.of(values[:, :100])) == 0  # what every model learns from
     assert data.shared(Index.of([rng.normal(size=300)])) == 0
+
+
+def test_sets_of_others_are_looked_at():
+    values, truth = np.ones((2, 5)), np.zeros(5, bool)
+    for train, test in ((values[0], values), (values[:1], values), (values, values[:, :4]), (values[:, :0], values)):
+        with pytest.raises(DataError, match="parts of 'a' do not fit together"):
+            AnomalyItem("a", train, test, truth)
+    with pytest.raises(DataError, match="same name"):
+        AnomalySet((AnomalyItem("a", values, values, truth),) * 2)
+    with pytest.raises(DataError, match="no series"):
+        AnomalySet(())
 
 
 def test_the_period_is_that_of_the_first_variable_that_varies():

@@ -15,6 +15,7 @@ from stillroom.bench.examples import Example, Line, Span, pick
 from stillroom.bench.kinds import Stopwatch
 from stillroom.core.errors import DataError, ModelError
 from stillroom.core.protocols import Detector
+from stillroom.series import anomalies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SHOWN = 1000
 """Steps of a long series that an example shows."""
 VARIABLES = 3
-"""Variables of a wide series that an example shows: the first, which is what a telemetry channel measures."""
+"""Variables of a wide series that an example shows, the first ones: that of telemetry is what was measured."""
 
 
 class DetectTask(BaseModel):
@@ -70,19 +71,12 @@ class Detect:
     protocol = Detector
     baseline = "moving-z-score"
     metrics = ("VUS_PR", "AUC_PR")
-    higher = frozenset(
-        {
-            "VUS_PR", "AUC_PR", "VUS_ROC", "AUC_ROC", "F1", "PRECISION", "RECALL", "RANGE_F1", "EVENT_RECALL",
-            "POINT_ADJUSTED_F1",
-        }
-    )  # fmt: skip
+    higher = frozenset(anomalies.METRICS) - {"FALSE_ALARMS"}
 
     @property
     def version(self) -> str:
         """That of the metrics."""
-        from stillroom.series.anomalies import VERSION
-
-        return str(VERSION)
+        return str(anomalies.VERSION)
 
     def load(self, spec: DetectTask) -> AnomalySet:
         """Read the data set and cut each series in two."""
@@ -100,8 +94,9 @@ class Detect:
 
         frames = []
         for item in data.items:
+            season = spec.season_of(item)
             with fitting:
-                model.fit_normal(item.train, spec.season_of(item))
+                model.fit_normal(item.train, season)
             learned = detected(model, item.train, f"the training part of {item.item_id}")
             scores = detected(model, item.test, item.item_id)
             threshold = np.quantile(learned, spec.alarm_quantile, method="higher")
@@ -111,9 +106,7 @@ class Detect:
 
     def score(self, spec: DetectTask, data: AnomalySet, predictions: pd.DataFrame) -> dict[str, float]:
         """Metrics of kept predictions, each series by itself and then their mean."""
-        from stillroom.series.anomalies import macro
-
-        return macro(metrics_of(spec, data, predictions))
+        return anomalies.macro(metrics_of(spec, data, predictions))
 
     def examples(self, spec: DetectTask, data: AnomalySet, predictions: pd.DataFrame) -> list[Example]:
         """The series with the best, the median and the worst VUS_PR, around their first anomaly."""
@@ -157,19 +150,14 @@ def answers_of(data: AnomalySet, predictions: pd.DataFrame) -> list[tuple[np.nda
 
 def metrics_of(spec: DetectTask, data: AnomalySet, predictions: pd.DataFrame) -> dict[str, np.ndarray]:
     """Every metric of every series (items,)."""
-    from stillroom.series.anomalies import evaluate
-
     scores, thresholds = zip(*answers_of(data, predictions), strict=True)
-    return evaluate(
-        [item.truth for item in data.items], scores, thresholds, [spec.season_of(item) for item in data.items]
-    )
+    truths = [item.truth for item in data.items]
+    return anomalies.evaluate(truths, scores, thresholds, [spec.season_of(item) for item in data.items])
 
 
 def example(rank: str, value: float, item: AnomalyItem, scores: np.ndarray, threshold: float) -> Example:
     """Draw a series, its scores and what was to be found; step 0 is the first one after the training part."""
-    from stillroom.series.anomalies import ranges
-
-    starts, stops = ranges(item.truth)
+    starts, stops = anomalies.ranges(item.truth)
     # A quarter of the picture is what comes before the first anomaly.
     begin = max(0, min(starts[0] - SHOWN // 4, len(scores) - SHOWN))
     steps = np.arange(begin, min(begin + SHOWN, len(scores)))

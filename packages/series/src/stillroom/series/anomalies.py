@@ -18,7 +18,7 @@ import numpy as np
 
 from stillroom.core.errors import RecipeError
 
-VERSION = 1  # part of every score's key: raise it when a rule above changes, and old scores are recomputed
+VERSION = 1  # part of every score's key: raise it when a rule here or `anomalous.period` changes
 
 METRICS = (
     "VUS_PR",

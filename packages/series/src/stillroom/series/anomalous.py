@@ -34,7 +34,9 @@ TRAIN = 0.15
 PROBATION = 750
 """NAB's longest probation, in steps: 15 % of 5,000 (`getProbationPeriod` in nab/util.py)."""
 PERIODS = (6, 303)
+"""The shortest and the longest period that is believed."""
 NO_PERIOD = 125
+"""What stands in where there is none."""
 BUNDLED: dict[str, tuple[str | None, str]] = {
     "KDD-TSAD_135": (
         "KDD-TSAD_135/135_UCR_Anomaly_InternalBleeding16_TRAIN.csv",
@@ -65,12 +67,25 @@ class AnomalyItem:
         Shape (variables, time).
     truth
         Shape (time,), boolean: which steps of `test` are anomalous.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not fit together, or a part is empty.
     """
 
     item_id: str
     train: np.ndarray
     test: np.ndarray
     truth: np.ndarray
+
+    def __post_init__(self) -> None:
+        variables = len(self.train)
+        if self.train.ndim != 2 or self.test.shape != (variables, len(self.truth)) or not self.train.size:
+            raise DataError(
+                f"The parts of {self.item_id!r} do not fit together: train {self.train.shape}, test {self.test.shape}, "
+                f"truth {self.truth.shape} instead of (variables, time), (variables, time) and (time,)."
+            )
 
     @cached_property
     def period(self) -> int:
@@ -80,9 +95,14 @@ class AnomalyItem:
 
 @dataclass(frozen=True, eq=False)
 class AnomalySet:
-    """Series of one source."""
+    """Series of one source, each with a name of its own; `DataError` where there are none, or two of one name."""
 
     items: tuple[AnomalyItem, ...]
+
+    def __post_init__(self) -> None:
+        names = [item.item_id for item in self.items]
+        if not names or len(set(names)) < len(names):
+            raise DataError("Two series have the same name." if names else "There are no series to watch.")
 
     @property
     def size(self) -> int:
@@ -101,9 +121,13 @@ class AnomalySet:
         return digest.hexdigest()
 
     def shared(self, index: Index) -> float:
-        """Share of the telling windows of one variable that the index holds, of the variable with the largest."""
-        whole = (values for item in self.items for values in np.concatenate([item.train, item.test], axis=1))
-        return max((index.shared(values) for values in whole), default=0.0)
+        """Share of the telling windows of one series that the index holds, of the series with the largest.
+
+        What every model learns from does not count. The variables of a series count together, as most commands of
+        telemetry have so few telling windows that one look-alike would be a large share of them.
+        """
+        gap = np.array([np.nan])  # no window reaches over it
+        return max(index.shared(np.concatenate([x for row in item.test for x in (row, gap)])) for item in self.items)
 
 
 def load(source: str, *, train: int | float | None = None) -> AnomalySet:
