@@ -73,8 +73,12 @@ class Comparison:
             said = f"{both} differ by at most {self.difference:.1g}, relative ({metric} of {task})"
         else:
             said = f"{both} are equal"
-        lacking = f"left out, as not both tables have them in full: {', '.join(self.left_out)}"
-        return [said, lacking] if self.left_out else [said]
+        remarks = [said]
+        if self.table["failures"].any():
+            remarks.append(f"a failed task counts as the score of {self.baseline}")
+        if self.left_out:
+            remarks.append(f"left out, as not both tables have them in full: {', '.join(self.left_out)}")
+        return remarks
 
 
 def beside_published(scores: pd.DataFrame, source: str, path: Path | None = None, **options: Any) -> list[Comparison]:
@@ -249,7 +253,7 @@ def read_published(path: Path | None = None) -> pd.DataFrame:
     tables = []
     for file in [path] if path else sorted(SHIPPED.glob("*.csv")):
         try:
-            table = pd.read_csv(file)
+            table = pd.read_csv(file, float_precision="round_trip")
         except (OSError, ValueError) as error:
             raise DataError(f"{file} cannot be read as CSV: {' '.join(str(error).split())}") from None
         needed = ("kind", "suite", "dataset", "model", "source")

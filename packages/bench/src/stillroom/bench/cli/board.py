@@ -197,11 +197,9 @@ def print_remarks(board: Leaderboard) -> None:
     if board.table["failures"].any():
         say(f"a failed task counts as the score of {board.baseline}")
     if board.table["leakage"].any():
-        stays = "counts as the model's score"
-        say(
-            "a model's score on a task that it was trained on "
-            + {"flag": stays, "impute": f"is replaced by that of {board.impute_from}"}.get(board.leakage, stays)
-        )
+        kept = "are kept: --leakage can exclude or impute them"
+        replaced = f"are replaced by those of {board.impute_from}"
+        say(f"scores on tasks that a model was trained on {replaced if board.leakage == 'impute' else kept}")
     if board.excluded:
         say(f"excluded, as a model was trained on their data: {', '.join(board.excluded)}")
     if board.left_out:
