@@ -66,12 +66,17 @@ def read_row(folder: Path, stem: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def assemble(folder: Path) -> pd.DataFrame:
-    """Make `scores.parquet` of all rows, and return it: sorted by task and model, one upper-case column a metric."""
+def read_rows(folder: Path) -> dict[str, dict[str, Any]]:
+    """All rows by their files' names; `DataError` when there are none."""
     files = sorted((folder / "rows").glob("*.json"))
     if not files:
         raise DataError(f"{folder} holds no scores: name a folder that `stillroom bench run … --out` wrote")
-    scores = to_frame(json.loads(path.read_text(encoding="utf-8")) for path in files)
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+
+
+def assemble(folder: Path) -> pd.DataFrame:
+    """Make `scores.parquet` of all rows, and return it: sorted by task and model, one upper-case column a metric."""
+    scores = to_frame(read_rows(folder).values())
     buffer = BytesIO()
     scores.to_parquet(buffer, index=False)
     write_atomic(folder / "scores.parquet", buffer.getvalue())

@@ -74,7 +74,7 @@ def _score(job: Job) -> dict[str, Any]:
     predicted = time.perf_counter()
     metrics = kind.score(spec, data, predictions)
     buffer = BytesIO()
-    predictions.to_parquet(buffer, index=False)
+    predictions.to_parquet(buffer, index=False, write_page_checksum=True)  # read again long after, to be rescored
     write_atomic(Path(job.predictions), buffer.getvalue())
     return {
         "metrics": metrics,
