@@ -227,6 +227,8 @@ def test_a_model_that_leaks_itself_cannot_stand_in():
         leaderboard(scores, leakage="impute", impute_from="nobody")
     with pytest.raises(RecipeError, match="no rule 'ignore' for leakage: use flag, exclude, impute"):
         leaderboard(scores, leakage="ignore")
+    with pytest.raises(RecipeError, match="only under the rule `impute`"):
+        leaderboard(scores, impute_from="mine")
 
 
 def test_a_pair_is_compared_in_both_directions():

@@ -126,11 +126,15 @@ def leaderboard(
     ------
     DataError
         When the kind is not installed, the baseline has no score, or no task is common to all models.
+    RecipeError
+        For options that cannot be meant.
     """
     import pandas as pd
 
     if leakage not in get_args(Leakage):
         raise RecipeError(f"there is no rule {leakage!r} for leakage: use {', '.join(get_args(Leakage))}")
+    if impute_from and leakage != "impute":
+        raise RecipeError(f"{impute_from!r} would stand in only under the rule `impute`, not under {leakage!r}")
     kind = installed(scores)
     baseline = baseline or kind.baseline
     grid = Grid(scores)

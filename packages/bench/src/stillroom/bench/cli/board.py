@@ -184,6 +184,8 @@ def remark(row: dict[str, Any]) -> str:
 
 def print_remarks(board: Leaderboard) -> None:
     """What a reader must know beside the table."""
+    from stillroom.bench.kinds import kind_of
+
     console = wide_console()
 
     def say(sentence: str) -> None:
@@ -194,6 +196,8 @@ def print_remarks(board: Leaderboard) -> None:
         if len(board.tasks) > 1
         else "one task: there is nothing to resample, so there are no intervals and no verdict"
     )
+    if shares := [metric for metric in board.metrics if metric in kind_of(board.kind).higher]:
+        say(f"of {' and '.join(shares)}, where 1 is best, the distance from 1 is compared")
     if board.table["failures"].any():
         say(f"a failed task counts as the score of {board.baseline}")
     if board.table["leakage"].any():
