@@ -200,6 +200,7 @@ def test_a_model_that_computes_in_float32_is_believed(task):
         ({"mask": "block", "block_length": 48}, "must be less than the window of 48 steps"),
         ({"train": 1.5}, "must be a share between 0 and 1, or a whole number of steps"),
         ({"train": 0}, "must be a share between 0 and 1"),
+        ({"variables": ["ash", "ash"]}, "variables names an item twice"),
         ({"test": [300, 200]}, "test must name its first step"),
         ({"past_covariates": ["load"]}, "unknown key 'past_covariates'"),
         ({"windw": 24}, "did you mean 'window'"),

@@ -69,11 +69,13 @@ class ImputeTask(SeriesTask):
         return train
 
     @model_validator(mode="after")
-    def _blocks_have_a_length(self) -> ImputeTask:
+    def _keys_fit_together(self) -> ImputeTask:
         if (self.mask == "block") != (self.block_length is not None):
             raise ValueError("block_length goes with mask: block, and mask: block needs one")
         if self.block_length is not None and self.block_length >= self.window:
             raise ValueError(f"block_length must be less than the window of {self.window} steps")
+        if len(set(self.variables)) < len(self.variables):
+            raise ValueError("variables names an item twice")
         if self.test is not None and not 0 <= self.test[0] < self.test[1]:
             raise ValueError("test must name its first step and the step after its last")
         return self
