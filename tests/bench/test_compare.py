@@ -104,6 +104,13 @@ def test_a_failure_counts_as_the_baseline_of_its_own_table():
     assert mine["failures"] == 1
 
 
+def test_a_model_whose_rows_are_all_skipped_takes_no_part():
+    ours = scores(seasonal_naive={"a": 1, "b": 4}, absent={"a": 1}, mine={"a": 0.5, "b": 1}).assign(source="ours")
+    ours.loc[ours["model"] == "absent", "status"] = "skipped"
+    made = compare(ours, scores(seasonal_naive={"a": 1, "b": 4}).assign(source="theirs"), "x")
+    assert list(made.table["model"]) == ["mine", "seasonal-naive"]
+
+
 def test_two_folders_are_compared_by_kind_and_may_hold_the_same_model():
     first = scores(seasonal_naive={"a": 1, "b": 4}, mine={"a": 0.5, "b": 1})
     second = scores(seasonal_naive={"a": 1, "b": 4}, mine={"a": 0.25, "b": 1})

@@ -169,6 +169,7 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame, name: str, resamples: int 
     metrics = [metric for metric in kind.metrics if metric in ours and metric in theirs]
     if not metrics:
         raise DataError(f"the two tables have none of the metrics {', '.join(kind.metrics)} in common")
+    ours, theirs = (rows[rows["status"] != "skipped"] for rows in (ours, theirs))
     twice = ours[ours.duplicated(["task", "model"])]
     if len(twice):
         raise DataError(f"two tasks are on the data set {twice['task'].iloc[0]}: choose a suite with --suite")
