@@ -53,6 +53,7 @@ def execute(job: Job) -> dict[str, Any]:
 
 def _score(job: Job) -> dict[str, Any]:
     import numpy as np
+    import pandas  # noqa: F401 — every kind answers in a frame: imported here, it is no model's inference time
 
     from stillroom.bench.kinds import Stopwatch, kind_of
     from stillroom.bench.tasks import read_task
@@ -101,11 +102,13 @@ def versions() -> dict[str, str]:
     taking_part = {name.partition(".")[0] for name in sys.modules}
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package, module in {
+        "aeon": "aeon",
         "chronos-forecasting": "chronos",
         "gluonts": "gluonts",
         "numpy": "numpy",
         "pandas": "pandas",
         "peft": "peft",
+        "scikit-learn": "sklearn",
         "statsforecast": "statsforecast",
         "torch": "torch",
         "transformers": "transformers",
