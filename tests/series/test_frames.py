@@ -53,6 +53,13 @@ def test_a_long_frame_becomes_a_panel():
     assert second.static == {"colour": "blue"}
 
 
+def test_without_named_targets_every_column_of_numbers_that_is_nothing_else_is_one():
+    frame = long().assign(colour="red", size=3)
+    assert from_frame(frame, targets=None, static_covariates=["size"]).targets == ("target", "price")
+    with pytest.raises(DataError, match="no column of numbers"):
+        from_frame(long()[["item_id", "timestamp"]], targets=None)
+
+
 def test_several_targets_are_rows_of_one_item():
     panel = from_frame(long(), targets=["target", "price"])
     assert panel.targets == ("target", "price")

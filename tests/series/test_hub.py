@@ -45,6 +45,47 @@ def test_nulls_are_missing_values():
     np.testing.assert_array_equal(panel.items[0].target, [[1, np.nan, 3]])
 
 
+def rich():
+    """Two targets, a covariate of words, one of numbers, and two columns with one value a series."""
+    words = pa.array([["a", "b", None, "a", "b"], list("abcdefg")], pa.list_(pa.string()))
+    lists = {"other": pa.array([[1] * 5, [2] * 7]), "price": pa.array([[1.5] * 5, [2.5] * 7]), "word": words}
+    return table(colour=["red", "blue"], size=[1, 2], **lists)
+
+
+def test_named_columns_alone_are_read():
+    panel = from_lists(rich(), targets=["other", "target"], past_covariates=["word"], known_covariates=["price"])
+    assert panel.targets == ("other", "target")
+    first = panel.items[0]
+    assert (first.item_id, first.static) == ("T0", {})
+    np.testing.assert_array_equal(first.target, [[1.0] * 5, np.arange(5.0)])
+    assert first.past["word"].tolist() == ["a", "b", None, "a", "b"]
+    assert first.known["price"].tolist() == [1.5] * 5
+
+
+def test_static_covariates_are_read_where_they_are_named():
+    assert from_lists(rich(), targets="target", static_covariates=["size"]).items[1].static == {"size": 2}
+
+
+def test_what_is_a_covariate_is_no_target():
+    panel = from_lists(rich(), known_covariates=["price", "other"])
+    assert panel.targets == ("target",)
+    assert [item.item_id for item in panel] == ["T0", "T1"]
+    assert panel.items[1].static == {"colour": "blue", "size": 2}
+
+
+def test_other_names_of_ids_and_times_can_be_given():
+    renamed = table().rename_columns(["shop", "day", "target"]).append_column("id", pa.array([7, 7]))
+    panel = from_lists(renamed, item_id="shop", timestamp="day", targets="target")
+    assert [item.item_id for item in panel] == ["T0", "T1"]
+    assert panel.freq == "MS"
+
+
+def test_covariates_do_without_timestamps_too():
+    panel = from_lists(rich().drop_columns("timestamp"), targets="target", past_covariates=["word"])
+    assert panel.items[1].past["word"].tolist() == list("abcdefg")
+    assert (panel.items[1].start, panel.freq) == (None, None)
+
+
 def test_tables_without_timestamps_have_no_starts():
     panel = from_lists(table().drop_columns("timestamp"))
     assert panel.freq is None
@@ -70,6 +111,25 @@ def test_long_tables_are_read_in_pieces_of_the_same_content(monkeypatch):
 def test_tables_that_are_no_series_are_refused(columns, message):
     with pytest.raises(DataError, match=message):
         from_lists(table(**columns))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"targets": "taget"}, "no column 'taget' in the table .did you mean 'target'"),
+        ({"targets": "size"}, "'size' must hold a list over time"),
+        ({"targets": "word"}, "'word' must be numbers"),
+        ({"item_id": "shop"}, "no column 'shop'"),
+    ],
+)
+def test_columns_that_cannot_be_meant_are_refused(columns, message):
+    with pytest.raises(DataError, match=message):
+        from_lists(rich(), **columns)
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(DataError, match="no rows"):
+        from_lists(table().slice(0, 0))
 
 
 def test_duplicate_timestamps_are_refused_by_item():

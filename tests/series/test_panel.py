@@ -41,6 +41,19 @@ def test_selecting_an_unknown_item_is_refused():
         Panel((item("a"),), "D").select(["z"])
 
 
+def test_univariate_makes_an_item_of_every_target_and_keeps_its_covariates():
+    both = Item("a", pd.Timestamp("2024-01-01"), np.array([[1.0, 2], [3, 4]]), known={"k": np.arange(3.0)})
+    panel = Panel((both,), "D", ("x", "y")).univariate()
+    assert panel.targets == ("target",)
+    assert [(each.item_id, each.target.tolist()) for each in panel] == [("a_x", [[1, 2]]), ("a_y", [[3, 4]])]
+    assert panel.items[1].known["k"].tolist() == [0, 1, 2]
+
+
+def test_univariate_renames_nothing_but_a_single_target():
+    panel = Panel((item("a"),), "D", ("sold",)).univariate()
+    assert ([each.item_id for each in panel], panel.targets) == (["a"], ("target",))
+
+
 def test_to_frame_writes_targets_and_covariates():
     first = item("a", past={"p": np.arange(3.0)}, known={"k": np.arange(5.0)}, static={"s": "x"})
     frame = Panel((first,), "D").to_frame()

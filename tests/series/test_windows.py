@@ -1,3 +1,6 @@
+from dataclasses import replace
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,3 +96,71 @@ def test_a_series_too_short_for_the_windows_is_named():
 def test_nothing_to_cut_is_refused():
     with pytest.raises(DataError, match="no series"):
         cut(Panel((), "D"), 3)
+
+
+def test_a_positive_offset_counts_from_the_beginning():
+    first, second = cut(panel(20, 12), 3, offset=4, windows=2)
+    assert [item.length for item in first[0].past] == [4, 4]
+    assert [item.length for item in second[0].past] == [7, 7]
+    assert second[1][:, 0, 0].tolist() == [7, 1007]
+
+
+def test_after_a_time_every_series_is_cut_at_its_own_step():
+    early, late = panel(20), panel(20)
+    late = replace(late.items[0], item_id="late", start=pd.Timestamp("2020-05-01"))
+    cuts = cut(Panel((*early.items, late), "MS"), 3, offset=datetime(2020, 8, 1), windows=2, step=2)
+    assert [[item.length for item in window.past] for window, _ in cuts] == [[8, 4], [10, 6]]
+    assert cuts[1][1][:, 0, 0].tolist() == [10, 6]
+
+
+def test_a_time_between_steps_belongs_to_the_step_before_it():
+    ((window, _),) = cut(panel(20), 3, offset=datetime(2020, 8, 20))
+    assert window.past.items[0].length == 8
+
+
+def test_windows_after_a_time_need_a_frequency_only_if_there_are_several():
+    assert len(cut(panel(20, freq=None), 3, offset=datetime(2020, 1, 5))) == 1
+    with pytest.raises(RecipeError, match="need a frequency"):
+        cut(panel(20, freq=None), 3, offset=datetime(2020, 1, 5), windows=2)
+
+
+def test_series_with_too_little_context_are_left_out_of_the_windows_that_lack_it():
+    cuts = cut(panel(20, 8, 7), 3, windows=2, min_context=2)
+    assert [[item.item_id for item in window.past] for window, _ in cuts] == [["i0", "i1"], ["i0", "i1", "i2"]]
+    assert [truth.shape for _, truth in cuts] == [(2, 1, 3), (3, 1, 3)]
+
+
+def test_series_with_too_little_to_judge_by_are_left_out():
+    ((window, _),) = cut(panel(20, 10), 3, offset=8, min_context=1)
+    assert [item.item_id for item in window.past] == ["i0"]
+
+
+def test_when_every_series_is_too_short_it_is_said_for_which_window():
+    with pytest.raises(DataError, match="too short for window 1: none has 30 steps before it and 3 in it"):
+        cut(panel(20), 3, min_context=30)
+
+
+@pytest.mark.parametrize(
+    ("offset", "sentence"),
+    [(18, "'i1' has 6 steps, but these windows need at least 21"), (datetime(2021, 7, 1), "'i0' has 19 steps before")],
+)
+def test_without_a_least_context_a_series_that_is_too_short_is_refused(offset, sentence):
+    with pytest.raises(DataError, match=sentence):
+        cut(panel(20, 6), 3, offset=offset)
+
+
+def test_at_most_so_much_context_is_kept_with_its_own_start():
+    ((window, truth),) = cut(panel(20, 6, ahead=5), 3, max_context=4)
+    long, short = window.past.items
+    assert long.target.tolist() == [[13, 14, 15, 16]]
+    assert long.start == pd.Timestamp("2021-02-01")
+    assert long.past["p"].tolist() == [13, 14, 15, 16]
+    assert long.known["k"].tolist() == [13, 14, 15, 16, 17, 18, 19]
+    assert (short.length, short.start) == (3, pd.Timestamp("2020-01-01"))
+    assert truth[0, 0].tolist() == [17, 18, 19]
+
+
+@pytest.mark.parametrize("name", ["min_context", "max_context"])
+def test_a_context_of_nothing_is_refused(name):
+    with pytest.raises(RecipeError, match=f"{name} must be at least 1"):
+        cut(panel(20), 3, **{name: 0})

@@ -24,7 +24,7 @@ def from_frame(
     *,
     item_id: str = "item_id",
     timestamp: str = "timestamp",
-    targets: str | Sequence[str] = ("target",),
+    targets: str | Sequence[str] | None = ("target",),
     past_covariates: Sequence[str] = (),
     known_covariates: Sequence[str] = (),
     static_covariates: Sequence[str] = (),
@@ -46,7 +46,7 @@ def from_frame(
     timestamp
         Column of dates, periods or strings that pandas can read.
     targets
-        One or more numeric columns to forecast.
+        One or more numeric columns to forecast; None: all that are nothing else.
     past_covariates, known_covariates, static_covariates
         Columns known up to now, known for the future too, and constant within a series.
     freq
@@ -61,8 +61,13 @@ def from_frame(
         For missing columns, empty frames, unreadable, duplicate or irregular timestamps, values that are not numbers,
         static covariates that change, and futures that do not follow the history.
     """
-    targets = (targets,) if isinstance(targets, str) else tuple(targets)
     frame = levels_as_columns(frame, [item_id, timestamp])
+    if targets is None:
+        others = {item_id, timestamp, *past_covariates, *known_covariates, *static_covariates}
+        targets = [name for name in frame.select_dtypes("number").columns if name not in others]
+        if not targets:
+            raise DataError("The frame has no column of numbers to forecast.")
+    targets = (targets,) if isinstance(targets, str) else tuple(targets)
     if future_frame is not None:
         future_frame = levels_as_columns(future_frame, [item_id, timestamp])
         if not known_covariates:

@@ -6,6 +6,8 @@ own, as in the published evaluations. The hub is reached through the `datasets` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ import pandas as pd
 
 from stillroom.core.errors import DataError, MissingError
 from stillroom.core.hub import cache_only_without_network
+from stillroom.series.columns import require
 from stillroom.series.frames import from_frame
 from stillroom.series.panel import Item, Panel
 
@@ -59,41 +62,75 @@ def open_saved(folder: Path) -> Any | None:
     return saved["train"] if isinstance(saved, dict) else saved
 
 
-def from_lists(table: pa.Table, *, freq: str | None = None) -> Panel:
+def from_lists(
+    table: pa.Table,
+    *,
+    freq: str | None = None,
+    item_id: str | None = None,
+    timestamp: str | None = None,
+    targets: str | Sequence[str] | None = None,
+    past_covariates: Sequence[str] = (),
+    known_covariates: Sequence[str] = (),
+    static_covariates: Sequence[str] | None = None,
+) -> Panel:
     """Make a panel of an Arrow table with one row a series and lists over time.
 
-    A series is named by its `id` (or `item_id`), with `_` and the column's name behind it where rows have several lists
-    of numbers. Other columns are static covariates.
+    Parameters
+    ----------
+    table
+        One row a series.
+    freq
+        A pandas frequency string; default: found from the timestamps.
+    item_id, timestamp
+        Columns that name a series and give its times; default: `id` or `item_id`, and the first list of times, if any.
+    targets
+        Lists of numbers to forecast, together. Default: all that are no covariates, and each is a series of its own,
+        with `_` and the column's name behind the row's where there are several.
+    past_covariates, known_covariates
+        Lists of anything.
+    static_covariates
+        Columns with one value a series; default: none if targets are named, else all that there are.
 
     Raises
     ------
     DataError
-        If there are no lists of numbers, lists of one row differ in length, or timestamps are not regular.
+        If a column is missing or no list, lists of one row differ in length, or timestamps are not regular.
     """
     import pyarrow as pa
 
+    if not table.num_rows:
+        raise DataError("The table has no series: it has no rows.")
     lists = [field for field in table.schema if pa.types.is_list(field.type) or pa.types.is_large_list(field.type)]
-    times = [field.name for field in lists if pa.types.is_temporal(field.type.value_type)]
-    targets = [field.name for field in lists if _is_number(field.type.value_type)]
-    ids = next((name for name in ("id", "item_id") if name in table.column_names), None)
-    if not targets or not table.num_rows:
-        raise DataError("The table has no series: it needs rows with lists of numbers over time.")
-    static = [name for name in table.column_names if name not in {field.name for field in lists} and name != ids]
+    ids = item_id or next((name for name in ("id", "item_id") if name in table.column_names), None)
+    time = timestamp or next((field.name for field in lists if pa.types.is_temporal(field.type.value_type)), None)
+    covariates = (*past_covariates, *known_covariates)
+    split = targets is None
+    if targets is None:
+        numbers = [field.name for field in lists if _is_number(field.type.value_type)]
+        targets = [name for name in numbers if name not in covariates]
+        if not targets:
+            raise DataError("The table has no series: it needs rows with lists of numbers over time.")
+    targets = [targets] if isinstance(targets, str) else list(targets)
+    over_time = [*targets, *covariates, *([time] if time else [])]
+    named = [*([ids] if ids else []), *over_time, *(static_covariates or ())]
+    require(pd.DataFrame(columns=table.column_names), named, "the table")
+    if strange := set(over_time) - {field.name for field in lists}:
+        raise DataError(f"Column {min(strange)!r} must hold a list over time in every row.")
+    if static_covariates is None:
+        static_covariates = [n for n in table.column_names if n not in {f.name for f in lists} | {ids}] if split else []
     all_names = [str(i) for i in (table[ids].to_pylist() if ids else range(table.num_rows))]
     if len(set(all_names)) < len(all_names):
         raise DataError(f"Several rows of the table have the same {ids!r}: each row must be a series of its own.")
     items: list[Item] = []
     for begin in range(0, table.num_rows, _CHUNK):
         chunk = table.slice(begin, _CHUNK).combine_chunks()
-        names = all_names[begin : begin + _CHUNK]
-        panel = _flatten(chunk, names, times[0] if times else None, targets, freq)
+        columns = {"targets": targets, "past_covariates": past_covariates, "known_covariates": known_covariates}
+        panel = _flatten(chunk, all_names[begin : begin + _CHUNK], time, over_time, freq, columns)
         freq = freq or panel.freq
         for row, item in enumerate(panel):
-            others = {name: chunk[name][row].as_py() for name in static}
-            for i, column in enumerate(targets):
-                own = f"{names[row]}_{column}" if len(targets) > 1 else names[row]
-                items.append(Item(own, item.start, item.target[i : i + 1], static=others))
-    return Panel(tuple(items), freq)
+            items.append(replace(item, static={name: chunk[name][row].as_py() for name in static_covariates}))
+    panel = Panel(tuple(items), freq, tuple(targets))
+    return panel.univariate() if split else panel
 
 
 def _library() -> Any:
@@ -104,26 +141,28 @@ def _library() -> Any:
     return datasets
 
 
-def _flatten(chunk: pa.Table, names: list[str], time: str | None, targets: list[str], freq: str | None) -> Panel:
-    """Read rows of lists as a long frame, one item a row."""
+def _flatten(
+    chunk: pa.Table, names: list[str], time: str | None, over_time: list[str], freq: str | None, columns: dict[str, Any]
+) -> Panel:
+    """Read rows of lists as a long frame, one item a row; without times, as one with made up times."""
     import pyarrow.compute as pc
 
-    lengths = {name: pc.list_value_length(chunk[name]).to_numpy() for name in (*targets, *([time] if time else []))}
-    reference = lengths[targets[0]]
+    lengths = {name: pc.list_value_length(chunk[name]).to_numpy() for name in over_time}
+    reference = lengths[over_time[0]]
     for name, own in lengths.items():
         if not np.array_equal(own, reference):
             i = int(np.argmax(own != reference))
-            raise DataError(f"The lists {targets[0]!r} and {name!r} of item {names[i]!r} have different lengths.")
+            raise DataError(f"The lists {over_time[0]!r} and {name!r} of item {names[i]!r} have different lengths.")
     if not reference.all():
         raise DataError(f"Item {names[int(np.argmin(reference))]!r} has no values: leave such rows out.")
-    flat = {name: pc.list_flatten(chunk[name]).to_numpy().astype(np.float64) for name in targets}
-    if time is None:
-        splits = np.cumsum(reference)[:-1]
-        rows = np.split(np.stack(list(flat.values())), splits, axis=1)
-        return Panel(tuple(Item(name, None, row) for name, row in zip(names, rows, strict=True)), freq, tuple(targets))
-    frame = pd.DataFrame({"timestamp": pc.list_flatten(chunk[time]).to_numpy(), **flat})
+    frame = pd.DataFrame({name: pc.list_flatten(chunk[name]).to_pandas() for name in over_time})
     frame["item_id"] = pd.Categorical.from_codes(np.repeat(np.arange(len(names)), reference), pd.Index(names))
-    return from_frame(frame, targets=targets, freq=freq)
+    if time is not None:
+        return from_frame(frame, timestamp=time, freq=freq, **columns)
+    steps = np.concatenate([np.arange(length) for length in reference])
+    frame["timestamp"] = np.datetime64("1900-01-01") + steps.astype("m8[D]")
+    panel = from_frame(frame, freq="D", **columns)
+    return Panel(tuple(replace(item, start=None) for item in panel), freq, panel.targets)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -37,7 +37,8 @@ def load(source: Any, **columns: Any) -> Panel:
         - `statsmodels:NAME`, a data set that comes with statsmodels (`bundled.names()`);
         - a GluonTS data set: anything that gives mappings with a `target`.
     **columns
-        What the columns of a frame mean, as in `frames.from_frame`; other sources take `freq` alone.
+        What the columns of a frame mean, as in `frames.from_frame`, or of a table with lists, as in `hub.from_lists`;
+        other sources take `freq` alone.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def load(source: Any, **columns: Any) -> Panel:
     if isinstance(source, str | Path):
         return _load_path(Path(source).expanduser(), columns)
     if hasattr(source, "with_format"):  # a data set of the datasets library
-        return hub.from_lists(source.with_format("arrow")[:], **_freq_only(columns))
+        return hub.from_lists(source.with_format("arrow")[:], **columns)
     if isinstance(source, Iterable):
         return from_records(source, **_freq_only(columns))
     raise DataError(
@@ -117,7 +118,7 @@ def _load_path(path: Path, columns: dict[str, Any]) -> Panel:
     if path.name.endswith(".parquet") and _has_lists(path):
         import pyarrow.parquet as pq
 
-        return hub.from_lists(pq.read_table(path), **_freq_only(columns))
+        return hub.from_lists(pq.read_table(path), **columns)
     return from_frame(read_frame(path, item_id=columns.get("item_id", "item_id")), **columns)
 
 
@@ -155,7 +156,7 @@ def _has_lists(path: Path) -> bool:
 
 def _freq_only(columns: dict[str, Any]) -> dict[str, Any]:
     if named := [name for name in columns if name != "freq"]:
-        raise RecipeError(f"{', '.join(named)} can only be given for frames, CSV and long Parquet files.")
+        raise RecipeError(f"{', '.join(named)} can only be given for frames, CSV and Parquet files and hub data sets.")
     return columns
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,15 @@ class Panel:
         if unknown:
             raise DataError(f"There is no item {unknown[0]!r} among the {len(self)} items.")
         return Panel(tuple(by_id[i] for i in wanted), self.freq, self.targets)
+
+    def univariate(self) -> Panel:
+        """Make every target an item of its own, named `ITEM_TARGET` where there are several."""
+        items = (
+            replace(item, item_id=f"{item.item_id}_{name}", target=item.target[row : row + 1])
+            for item in self
+            for row, name in enumerate(self.targets)
+        )
+        return Panel(tuple(items), self.freq) if len(self.targets) > 1 else replace(self, targets=("target",))
 
     def to_frame(self) -> pd.DataFrame:
         """Write the history as a long frame: item_id, timestamp, targets, past, known and static covariates."""
