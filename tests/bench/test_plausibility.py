@@ -86,3 +86,9 @@ def test_failed_and_skipped_rows_are_not_suspicious(good):
 def test_a_kind_that_is_not_installed_is_judged_by_single_metrics(good):
     good.loc[3, ["MISSING", "WQL"]] = [0.5, 1e9]
     assert flags(good.assign(kind="coins"))["flag"].str.contains("missing").tolist() == [True]
+
+
+def test_a_task_that_gives_nobody_a_number_is_no_model_s_fault(good):
+    task = good["task"].iloc[0]
+    good.loc[good["task"] == task, "WQL"] = np.nan
+    assert flags(good).empty

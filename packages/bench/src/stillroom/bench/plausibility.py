@@ -42,7 +42,7 @@ def flags(scores: pd.DataFrame) -> pd.DataFrame:
     """Return what is suspicious about score rows: columns `task`, `model`, `flag` (a sentence), sorted.
 
     - forecasts with crossing quantiles (`CROSSING` > 0) or without values (`MISSING` > 0);
-    - a headline metric that is NaN;
+    - a headline metric that is NaN although another model has a number (a detection task without anomalies has none);
     - MASE and WQL that disagree: relative to the baseline, one is more than 10 times the other. The median and the
       whole distribution then tell different stories: a wrong season length or scale, one wild series;
     - scores that are worse than guessing: an area under the ROC curve (`AUC`, `AUC_ROC`) below a half, `R2` below 0;
@@ -81,7 +81,8 @@ def _together(grid: Grid, kind: Kind) -> Iterator[tuple[str, str, str]]:
         yield grid.tasks[task], EVERY_MODEL, "every model failed: look at the task before the models"
     errors = {metric: grid.errors(metric, kind) for metric in kind.metrics}
     for metric, values in errors.items():
-        for task, model in np.argwhere(np.isnan(values) & ran):
+        missing = np.isnan(values)
+        for task, model in np.argwhere(missing & ran & ~missing.all(1, keepdims=True)):
             yield grid.tasks[task], grid.models[model], f"{metric} is not a number"
     if kind.baseline not in grid.models:
         return

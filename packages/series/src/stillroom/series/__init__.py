@@ -7,4 +7,7 @@ panel     Item and Panel, the one shape of data
 windows   histories to forecast from, truths to judge by
 seasons   season lengths and the seasonal naive forecast
 metrics   MASE, WQL and what else forecasters expect, in one numpy pass
+labelled  series with classes, in two parts   classes  accuracy, F1, log loss
+anomalous series with labelled anomalies      anomalies   VUS, AUC, range and event metrics of anomaly scores
+gaps      seeded gaps to fill, and metrics of what was filled in
 """
