@@ -154,9 +154,15 @@ def test_an_npz_file_of_another_layout_is_refused(changed, sentence, tmp_path):
         load(save(tmp_path / "mine.npz", **changed))
 
 
-def test_a_file_that_is_no_npz_is_refused(tmp_path):
-    path = tmp_path / "mine.npz"
-    path.write_text("no")
+@pytest.mark.parametrize("content", ["", "no", "torn", "npy"])
+def test_a_file_that_is_no_npz_is_refused(content, tmp_path):
+    path = save(tmp_path / "mine.npz")
+    whole = path.read_bytes()
+    if content == "npy":
+        with path.open("wb") as file:
+            np.save(file, np.ones(3))
+    else:
+        path.write_bytes(whole[:200] + bytes(50) + whole[250:] if content == "torn" else content.encode())
     with pytest.raises(DataError, match=r"mine\.npz cannot be read"):
         load(path)
 
@@ -212,7 +218,8 @@ def test_a_name_that_nothing_answers_to_is_refused():
         ({"train": [], "train_labels": np.array([], str)}, "there are no training series"),
         ({"test": [], "test_labels": np.array([], str)}, "there are no test series"),
         ({"test_labels": np.array(["a"])}, "2 test series have 1 labels"),
-        ({"train_labels": np.array([1, 2, 1])}, "training labels are no array of strings"),
+        ({"train_labels": np.array([1, 2, 1])}, "training labels are no list of strings"),
+        ({"train_labels": np.array([["a"], ["b"], ["a"]])}, "training labels are no list of strings"),
         ({"train_labels": np.array(["a", "a", "a"])}, "all training series are of the one class 'a'"),
         ({"test_labels": np.array(["c", "d"])}, "of the classes 'c', 'd', which test series have"),
         ({"test": [np.ones((2, 4)), np.ones((3, 4))]}, "test series 1 has 3 variables, but the first has 2"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -66,8 +67,10 @@ class LabelledSplit:
                 raise DataError(f"{self.name}: there are no {part} series")
             if len(series) != len(labels):
                 raise DataError(f"{self.name}: {len(series)} {part} series have {len(labels)} labels")
-            if not isinstance(labels, np.ndarray) or labels.dtype.kind != "U":
-                raise DataError(f"{self.name}: the {part} labels are no array of strings: use np.array(labels, str)")
+            if not isinstance(labels, np.ndarray) or labels.dtype.kind != "U" or labels.ndim != 1:
+                raise DataError(
+                    f"{self.name}: the {part} labels are no list of strings as an array: use np.array(labels, str)"
+                )
             for number, values in enumerate(series):
                 self._check(f"{part} series {number}", values)
         if len(self.classes) < 2:
@@ -193,10 +196,9 @@ def read_npz(path: Path, name: str | None = None) -> LabelledSplit:
             )
     except KeyError as error:
         raise DataError(f"{name} needs the arrays X_train, y_train, X_test and y_test: {error.args[0]}") from None
-    except (ValueError, TypeError, OSError, BadZipFile) as error:
-        raise DataError(
-            f"{name} cannot be read ({str(error).splitlines()[0]}): save numbers and strings with numpy.savez"
-        ) from None
+    except (ValueError, TypeError, OSError, EOFError, BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name} cannot be read ({reason}): save numbers and strings with numpy.savez") from None
 
 
 def _without_padding(values: np.ndarray) -> np.ndarray:
