@@ -68,9 +68,7 @@ class LabelledSplit:
             if len(series) != len(labels):
                 raise DataError(f"{self.name}: {len(series)} {part} series have {len(labels)} labels")
             if not isinstance(labels, np.ndarray) or labels.dtype.kind != "U" or labels.ndim != 1:
-                raise DataError(
-                    f"{self.name}: the {part} labels are no list of strings as an array: use np.array(labels, str)"
-                )
+                raise DataError(f"{self.name}: the {part} labels must be an array (items,) of strings")
             for number, values in enumerate(series):
                 self._check(f"{part} series {number}", values)
         if len(self.classes) < 2:
