@@ -10,9 +10,11 @@ no metric.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +60,7 @@ def rescore(
     ------
     UserError
         An unknown metric, a function that fails, predictions that are missing or damaged, data that is not what the
-        model saw any more, a row from before rows kept their task.
+        model saw any more, a row of an older version.
     """
     import pandas as pd
 
@@ -103,8 +105,10 @@ def scored(folder: Path, on_left: Callable[[str, str], object]) -> Iterator[tupl
     """Yield spec, kind, data, file name and row of what was scored; the data of one task at a time is in memory."""
     rows = {name: row for name, row in read_rows(folder).items() if row["status"] == "ok" and row.get("predictions")}
     for name, row in rows.items():
-        if not row.get("spec"):
-            raise DataError(f"{name} is from before rows kept their task: run {row['suite']} again with --out {folder}")
+        if not (row.get("spec") and row.get("predictions_sha256")):
+            raise DataError(
+                f"{row['task']}, {row['model']} was scored by an older version: {remedy(folder, name, row)}"
+            )
 
     def task(name: str) -> str:
         return json.dumps(rows[name]["spec"], sort_keys=True)
@@ -128,24 +132,22 @@ def scored(folder: Path, on_left: Callable[[str, str], object]) -> Iterator[tupl
 
 
 def read_predictions(folder: Path, row: dict[str, Any]) -> pd.DataFrame:
-    """What a model said of a task."""
+    """What a model said of a task, as it said it."""
     import pandas as pd
 
     path = folder / row["predictions"]
-    try:
-        return pd.read_parquet(path, page_checksum_verification=True)
-    except FileNotFoundError:
-        problem = "are not there"
-    except (OSError, ValueError) as error:  # pyarrow's errors are children of these
-        problem = f"cannot be read ({one_line(str(error), 100)})"
-    raise DataError(
-        f"the predictions of {row['model']} on {row['task']} {problem}: remove its row {rows_file(path)} and run again"
-    )
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != row["predictions_sha256"]:
+        problem = "are not those that it was scored by" if content else "are not there"
+        raise DataError(
+            f"the predictions of {row['model']} on {row['task']} {problem}: {remedy(folder, path.stem, row)}"
+        )
+    return pd.read_parquet(BytesIO(content))
 
 
-def rows_file(predictions: Path) -> Path:
-    """The row that names a file of predictions."""
-    return predictions.parents[1] / "rows" / f"{predictions.stem}.json"
+def remedy(folder: Path, name: str, row: dict[str, Any]) -> str:
+    """What to do about a row that cannot be scored again: a run only computes what is not there."""
+    return f"remove {folder / 'rows' / name}.json and run {row['suite']} again"
 
 
 def score(kind: Kind, spec: Any, data: Any, predictions: pd.DataFrame, row: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +155,7 @@ def score(kind: Kind, spec: Any, data: Any, predictions: pd.DataFrame, row: dict
     try:
         scores: dict[str, Any] = to_plain(kind.score(spec, data, predictions))
         return scores
-    except Exception as error:  # a kind trusts its own predictions; these may have been edited or cut
+    except Exception as error:  # predictions of another version of the kind
         reason = one_line(f"{type(error).__name__}: {error}")
         raise DataError(f"the predictions of {row['model']} on {row['task']} cannot be scored: {reason}") from error
 

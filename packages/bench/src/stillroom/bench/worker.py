@@ -7,6 +7,7 @@ however it dies, the child reads end-of-file and leaves.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -75,10 +76,11 @@ def _score(job: Job) -> dict[str, Any]:
     predicted = time.perf_counter()
     metrics = kind.score(spec, data, predictions)
     buffer = BytesIO()
-    predictions.to_parquet(buffer, index=False, write_page_checksum=True)  # read again long after, to be rescored
+    predictions.to_parquet(buffer, index=False)
     write_atomic(Path(job.predictions), buffer.getvalue())
     return {
         "metrics": metrics,
+        "predictions_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),  # so that only these are ever rescored
         "notes": one_line(str(getattr(model, "notes", None) or "")) or None,
         "load_seconds": loaded - start,
         "fit_seconds": fitting.seconds,
