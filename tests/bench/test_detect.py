@@ -157,7 +157,7 @@ def test_examples_show_the_best_and_the_worst_series_around_their_first_anomaly(
     spec, data, predictions = asked(watched, train=500)
     best, worst = kind.examples(spec, data, predictions)
     assert [(best.rank, best.item), (worst.rank, worst.item)] == [("best", "loud"), ("worst", "faint")]
-    assert [line.role for line in best.lines] == ["truth", "score", "threshold"]
+    assert [line.role for line in best.lines] == ["history", "score", "threshold"]
     assert {len(line.x) for line in best.lines} == {SHOWN}
     (span,) = best.spans
     assert (span.start, span.end) == (1200 - 500, 1219 - 500)
@@ -181,7 +181,7 @@ def test_a_series_shorter_than_the_picture_is_shown_whole(tmp_path: Path):
     frame.to_csv(tmp_path / "short.csv", index=False)
     (example,) = kind.examples(*asked(tmp_path / "short.csv", train=20))
     assert len(example.lines[0].x) == 80
-    assert [line.name for line in example.lines if line.role == "truth"] == ["variable 1", "variable 2", "variable 3"]
+    assert [line.name for line in example.lines if line.role == "history"] == ["variable 1", "variable 2", "variable 3"]
 
 
 def test_point_adjustment_is_never_a_headline():

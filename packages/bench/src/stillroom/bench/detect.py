@@ -163,7 +163,7 @@ def example(rank: str, value: float, item: AnomalyItem, scores: np.ndarray, thre
     steps = np.arange(begin, min(begin + SHOWN, len(scores)))
     names = [f"variable {number}" for number in range(1, len(item.test) + 1)] if len(item.test) > 1 else ["series"]
     lines = [
-        Line(name, "truth", steps, values[steps]) for name, values in zip(names, item.test[:VARIABLES], strict=False)
+        Line(name, "history", steps, values[steps]) for name, values in zip(names, item.test[:VARIABLES], strict=False)
     ]
     lines.append(Line("score", "score", steps, scores[steps]))
     lines.append(Line("threshold", "threshold", steps, np.full(len(steps), threshold)))

@@ -7,7 +7,8 @@ It knows how a forecast is asked for and kept. It reads no data set itself (`pan
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -36,12 +37,29 @@ class ForecastTask(SeriesTask):
     windows: int = Field(1, gt=0)
     step: int | None = Field(None, gt=0)
     """Time steps from one window to the next; default: one horizon, so that windows do not overlap."""
-    offset: int | None = Field(None, lt=0)
-    """Where the first window begins, counted from the end of a series; default: so that the last one ends there."""
+    offset: int | datetime | None = None
+    """Where the first window begins: counted from the end of a series if negative, from its beginning if positive, or
+    after a time. Default: so that the last one ends where the series ends."""
+    min_context_length: int | None = Field(None, gt=0)
+    """Leave a series out of the windows with fewer steps before them; default: refuse data with such a series."""
+    max_context_length: int | None = Field(None, gt=0)
+    """Show models, and scale MASE by, only so many of the last steps before a window."""
+    average_windows: bool = False
+    """Score every window by itself and take the mean, as fev does; default: all cells count alike, as in gluonts."""
     quantile_levels: tuple[float, ...] = DECILES
     past_covariates: tuple[str, ...] = ()
     known_covariates: tuple[str, ...] = ()
     static_covariates: tuple[str, ...] = ()
+    fev: dict[str, Any] | None = None
+    """The task as a fev benchmark has it, where it comes from one (`fev_tasks`)."""
+
+    @field_validator("offset", mode="before")
+    @classmethod
+    def _text_is_a_time(cls, offset: Any) -> Any:
+        try:
+            return datetime.fromisoformat(offset) if isinstance(offset, str) else offset
+        except ValueError:
+            raise ValueError("must be a number of steps, or a time such as 2024-01-31") from None
 
     @field_validator("quantile_levels")
     @classmethod
@@ -82,6 +100,10 @@ class Forecast:
     baseline = "seasonal-naive"
     metrics = ("WQL", "MASE")
     higher: frozenset[str] = frozenset()
+    meaning: ClassVar = {
+        "WQL": "weighted quantile loss: twice the pinball loss over the sum of |truth|, mean over quantile levels",
+        "MASE": "mean absolute error of the median over that of the seasonal naive forecast within the history",
+    }
 
     @property
     def version(self) -> str:
@@ -103,6 +125,8 @@ class Forecast:
             step=spec.step,
             offset=spec.offset,
             season_length=spec.season_length,
+            min_context=spec.min_context_length,
+            max_context=spec.max_context_length,
         )
         return ForecastData(panel, windows)
 
@@ -131,21 +155,24 @@ class Forecast:
         """Metrics of kept predictions: `stillroom.series.metrics.evaluate` on all items and windows at once."""
         from stillroom.series.metrics import evaluate
 
-        shape = (len(data.windows), *data.windows[0][1].shape, len(spec.quantile_levels))
-        quantiles = predictions[[str(level) for level in spec.quantile_levels]].to_numpy().reshape(shape)
-        truth = np.stack([truth for _, truth in data.windows])  # (windows, items, targets, horizon)
-        windows, items, targets, horizon = truth.shape
+        kept = predictions[[str(level) for level in spec.quantile_levels]].to_numpy()
+        parts = np.split(kept, np.cumsum([truth.size for _, truth in data.windows])[:-1])
+        answers = [
+            (window, truth, part.reshape(*truth.shape, -1))
+            for (window, truth), part in zip(data.windows, parts, strict=True)
+        ]
         totals: dict[str, list[float]] = {}
-        for target in range(targets):
-            scores = evaluate(
-                truth[:, :, target].reshape(-1, horizon),
-                quantiles[:, :, target].reshape(windows * items, horizon, -1),
-                spec.quantile_levels,
-                [item.target[target] for window, _ in data.windows for item in window.past],
-                data.windows[0][0].season_length,
-            )
-            for name, value in scores.totals.items():
-                totals.setdefault(name, []).append(float(value))
+        for group in [[answer] for answer in answers] if spec.average_windows else [answers]:
+            for target in range(len(data.panel.targets)):
+                scores = evaluate(
+                    np.concatenate([truth[:, target] for _, truth, _ in group]),
+                    np.concatenate([quantiles[:, target] for _, _, quantiles in group]),
+                    spec.quantile_levels,
+                    [item.target[target] for window, _, _ in group for item in window.past],
+                    group[0][0].season_length,
+                )
+                for name, value in scores.totals.items():
+                    totals.setdefault(name, []).append(float(value))
         return {name: float(np.mean(values)) for name, values in totals.items()}
 
     def examples(self, spec: ForecastTask, data: ForecastData, predictions: pd.DataFrame) -> list[Example]:
@@ -179,7 +206,7 @@ class Forecast:
                 Line("what came", "truth", np.arange(horizon + 1), np.append(history[-1], truth[place])),
                 Line("median", "prediction", ahead, forecast[:, levels.index(0.5)]),
             )
-            bands = (Band(f"{bounds[1] - bounds[0]:.0%} band", ahead, low, high),) if len(levels) > 1 else ()
+            bands = (Band(f"{100 * (bounds[1] - bounds[0]):.0f} % band", ahead, low, high),) if len(levels) > 1 else ()
             examples.append(Example(rank, item, "MASE", float(errors[place]), lines, bands))
         return examples
 
