@@ -46,6 +46,19 @@ ALONE = {
         ["stillroom", "chronos", "--help"],
         {"statsforecast", "gluonts", "matplotlib", "bitsandbytes", "stillroom-bench", "stillroom-minis"},
     ),
+    "stillroom-prompts": (
+        ["stillroom", "prompts", "--help"],
+        {
+            "pandas",
+            "statsforecast",
+            "gluonts",
+            "matplotlib",
+            "bitsandbytes",
+            "openai",
+            "stillroom-series",
+            "stillroom-bench",
+        },
+    ),
     "stillroom-demo": (["stillroom", "demo", "--help"], {"gluonts", "bitsandbytes", "trl", "openai"}),
 }
 
