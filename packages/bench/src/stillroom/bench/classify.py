@@ -7,7 +7,7 @@ computes no metric (`stillroom.series.classes` does) and knows no model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +79,10 @@ class Classify:
     baseline = "nearest-neighbour"
     metrics = ("ACCURACY", "MACRO_F1")
     higher = frozenset({"ACCURACY", "MACRO_F1", "BALANCED_ACCURACY", "AUC"})
+    meaning: ClassVar = {
+        "ACCURACY": "share of the series whose most probable class is the true one",
+        "MACRO_F1": "mean F1 over the classes, each counting the same",
+    }
 
     @property
     def version(self) -> str:

@@ -6,7 +6,7 @@ computes no metric (`stillroom.series.anomalies` does) and knows no model.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -72,6 +72,10 @@ class Detect:
     baseline = "moving-z-score"
     metrics = ("VUS_PR", "AUC_PR")
     higher = frozenset(anomalies.METRICS) - {"FALSE_ALARMS"}
+    meaning: ClassVar = {
+        "VUS_PR": "volume under the range-aware precision-recall surface: near misses count in part; no threshold",
+        "AUC_PR": "average precision of single steps; no threshold",
+    }
 
     @property
     def version(self) -> str:

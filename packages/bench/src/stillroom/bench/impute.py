@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -126,6 +126,10 @@ class Impute:
     baseline = "linear-interpolation"
     metrics = ("MAE", "MSE")
     higher = frozenset({"R2"})
+    meaning: ClassVar = {
+        "MAE": "mean absolute error of the hidden values, in standard deviations of the train part",
+        "MSE": "mean squared error of the same",
+    }
 
     @property
     def version(self) -> str:

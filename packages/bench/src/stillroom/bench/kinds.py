@@ -7,7 +7,7 @@ a kind by nothing but the shape below.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
@@ -36,6 +36,8 @@ class Kind(Protocol):
     higher: frozenset[str]
     """Those of all its metrics that are shares with 1 as the best; the leaderboard compares 1 - score. In all others
     lower is better and 0 is perfect."""
+    meaning: Mapping[str, str]
+    """What each headline metric says, in a line for people; a kind may go without."""
 
     @property
     def version(self) -> str:

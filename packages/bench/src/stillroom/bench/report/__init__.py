@@ -2,8 +2,8 @@
 
     stillroom.bench.report.write(folder)      # folder/report.html
 
-The page needs no script, asks the network for nothing (its own policy forbids it), and is the same for the same rows. It knows kinds of tasks only by `kinds.Kind`: their leaderboard, and the examples they give. A kind that has
-`meaning`, a sentence for each of its headline metrics, is explained with it.
+The page needs no script, asks the network for nothing (its own policy forbids it), and is the same for the same rows.
+It knows kinds of tasks only by `kinds.Kind`: their leaderboards, the examples they give and what their metrics mean.
 """
 
 from __future__ import annotations

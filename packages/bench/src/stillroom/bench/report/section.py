@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from stillroom.bench.export import Columns, board_columns, plain_rows, texts
+from stillroom.bench.export import Columns, board_columns, texts
 from stillroom.bench.kinds import kind_of
 from stillroom.bench.leaderboard import Grid, Leaderboard, leaderboard, pairwise
 from stillroom.bench.report import words
@@ -62,21 +62,22 @@ def section(folder: Path, scores: pd.DataFrame) -> Section:
     grid = Grid(scores)
     axis, rows = _table(board)
     model = next((model for model in board.models if model != board.baseline), board.baseline)
+    several = len(board.models) > 1
     return Section(
         name,
         words.leader(board),
         board,
-        tuple(_columns(board))[1:],
-        axis,
-        rows,
-        tuple(_charts(scores, board)) if len(board.models) > 1 else (),
-        tuple(heat_map(grid, board, kind, metric) for metric in board.metrics) if len(board.models) > 1 else (),
-        tuple(against(pairwise(board), board.models)) if len(board.models) > 2 else (),
-        model,
-        measure(board, board.metrics[0]),
-        tuple(answers(folder, kind, grid, board, model)),
-        tuple(metric for metric in board.metrics if metric in kind.higher),
-        getattr(kind, "meaning", {}),
+        columns=tuple(_columns(board))[1:],
+        axis=axis,
+        rows=rows,
+        charts=tuple(_charts(scores, board)) if several else (),
+        heat_maps=tuple(heat_map(grid, board, kind, metric) for metric in board.metrics) if several else (),
+        pairs=tuple(against(pairwise(board), board.models)) if len(board.models) > 2 else (),
+        model=model,
+        error=measure(board, board.metrics[0]),
+        shown=tuple(answers(folder, kind, grid, board, model)),
+        shares=tuple(metric for metric in board.metrics if metric in kind.higher),
+        meaning=getattr(kind, "meaning", {}),
     )
 
 
@@ -87,17 +88,14 @@ def _columns(board: Leaderboard) -> Columns:
 
 
 def _table(board: Leaderboard) -> tuple[Markup, tuple[dict[str, Any], ...]]:
+    """The axis of the drawings, and a row a model: its drawing, and its numbers as the terminal shows them."""
     first = f"relative_{board.metrics[0]}"
-    plain = plain_rows(board.table)
-    intervals = [
-        tuple(float("nan") if row[f"{first}{end}"] is None else row[f"{first}{end}"] for end in ("", "_low", "_high"))
-        for row in plain
-    ]
-    axis, drawn = whiskers([(row["model"], *bounds) for row, bounds in zip(plain, intervals, strict=True)], first)
+    bounds = board.table[["model", first, f"{first}_low", f"{first}_high"]]
+    axis, drawn = whiskers(list(bounds.itertuples(index=False, name=None)), board.metrics[0])
     cells = texts(board.table, _columns(board))
     return axis, tuple(
-        {"model": row["model"], "baseline": row["model"] == board.baseline, "svg": svg, "cells": line[1:]}
-        for row, svg, line in zip(plain, drawn, cells, strict=True)
+        {"model": model, "baseline": model == board.baseline, "svg": svg, "cells": line[1:]}
+        for model, svg, line in zip(board.models, drawn, cells, strict=True)
     )
 
 
