@@ -13,6 +13,7 @@ import pytest
 
 OUTSIDE = '''
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -59,6 +60,15 @@ class Gulps(Last):
         return super().predict(window, quantile_levels)
 
 
+class Breeds:
+    """Starts a process of its own and notes its id."""
+
+    def predict(self, window, quantile_levels):
+        child = subprocess.Popen(["sleep", "600"])
+        Path(os.environ["OUTSIDE_CALLS"]).write_text(str(child.pid))
+        time.sleep(600)
+
+
 class Leaves:
     def predict(self, window, quantile_levels):
         os._exit(7)
@@ -100,7 +110,7 @@ def nowhere():
     raise MissingError("the archive is offline")
 '''
 
-MODELS = ("last", "raises", "sleeps", "eats", "gulps", "leaves", "dies", "flat", "blank", "chatty", "mute")
+MODELS = ("last", "raises", "sleeps", "eats", "gulps", "breeds", "leaves", "dies", "flat", "blank", "chatty", "mute")
 
 
 @pytest.fixture

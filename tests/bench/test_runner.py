@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 
 from stillroom.bench.executor import in_process
 from stillroom.bench.kinds import kind_of
-from stillroom.bench.rows import MEASURED
 from stillroom.bench.runner import make_plan, run
 from stillroom.bench.tasks import load_suite, read_suite
 from stillroom.core.errors import DataError, MissingError, ModelError
@@ -161,34 +159,6 @@ def test_limits_become_failed_rows_while_the_rest_goes_on(tmp_path, stillroom):
     assert rows["sleeps"]["reason"] == "time limit: 15 s"
     assert rows["eats"]["reason"].startswith("memory limit: 400 MB")
     assert rows["last"]["status"] == rows["seasonal-naive"]["status"] == "ok"
-
-
-def test_a_killed_run_goes_on_to_the_table_of_an_uninterrupted_one(tmp_path, called, monkeypatch):
-    horizons = (1, 2, 3)
-    tasks = ", ".join(f"{{id: h{h}, dataset: months, prediction_length: {h}}}" for h in horizons)
-    (tmp_path / "mine.yaml").write_text(f"tasks: [{tasks}]")
-    monkeypatch.setenv("OUTSIDE_SECONDS", "0.3")
-
-    def command(out: str) -> list[str]:
-        arguments = ["bench", "run", str(tmp_path / "mine.yaml"), "--model", "last", "--out", str(tmp_path / out)]
-        return [str(Path(sys.executable).with_name("stillroom")), *arguments]
-
-    for rows_before_the_kill in (1, 4):  # each kill falls while another job is in flight
-        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len(list((tmp_path / "killed" / "rows").glob("*.json"))) < rows_before_the_kill:
-            assert process.poll() is None, "it ended before it could be killed"
-            time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run(command("killed"), check=True, capture_output=True)
-    forecasts = calls(called)
-    assert set(forecasts) == {str(h) for h in horizons}
-    assert len(forecasts) <= len(horizons) + 2  # each kill costs at most the job in flight
-
-    subprocess.run(command("whole"), check=True, capture_output=True)
-    killed, whole = (pd.read_parquet(tmp_path / out / "scores.parquet") for out in ("killed", "whole"))
-    assert len(whole) == 2 * len(horizons)
-    pd.testing.assert_frame_equal(killed.drop(columns=list(MEASURED)), whole.drop(columns=list(MEASURED)))
 
 
 def test_ctrl_c_ends_the_children_and_blames_no_model(tmp_path):
