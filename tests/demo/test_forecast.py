@@ -6,6 +6,7 @@ from stillroom.demo import forecast
 
 def test_the_tables_hold_what_the_runner_scored(tour):
     result = forecast.run(tour, tasks=2)
+    assert tour.title in (tour.out / "leaderboard.html").read_text()
     scores = pd.read_parquet(result.files[0]).pivot_table("WQL", "task", "model")
     assert len(scores) == 2
     assert len(scores.columns) == 3

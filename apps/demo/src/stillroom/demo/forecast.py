@@ -24,6 +24,7 @@ CLASSIC = "auto-theta"
 
 def run(tour: Tour, tasks: int | None = None) -> Result:
     """Run the suite `demo-forecast`, or its first `tasks`, and make the leaderboard."""
+    from stillroom.bench import report
     from stillroom.bench.leaderboard import leaderboard
     from stillroom.bench.runner import make_plan
     from stillroom.bench.runner import run as bench
@@ -36,6 +37,7 @@ def run(tour: Tour, tasks: int | None = None) -> Result:
     plan = make_plan(suite, [tour.name, CLASSIC], folder)
     with progress("forecasting", total=len(plan.todo)) as advance:
         scores = bench(plan, executor=here, on_row=lambda row: advance())
+    page = report.write(folder, tour.out / "leaderboard.html")
     scores["model"] = scores["model"].replace(resolve_model(tour.name).id, tour.title)
     board = leaderboard(scores)
     wql = scores.pivot_table("WQL", "task", "model", aggfunc="last").astype(float)
@@ -64,7 +66,7 @@ def run(tour: Tour, tasks: int | None = None) -> Result:
             ),
         ],
         {"models": board.table.to_dict(orient="records"), "relative_WQL": ratios.to_dict(orient="index")},
-        [str(folder / "scores.parquet")],
+        [str(folder / "scores.parquet"), str(page)],
     )
 
 

@@ -19,6 +19,7 @@ CAPTION = (
     "The last windows of six of the sets: history, the model's median and 80 % band, and what came (dashed). The model "
     "was not fitted to them."
 )
+LEADERBOARD = '<p><a href="leaderboard.html">The leaderboard in full</a>: set by set, with intervals and pictures.</p>'
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 58rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; font-weight: 600; } h2 { margin-top: 2.2rem; }
@@ -67,6 +68,7 @@ weights came ready.</p>
 <figure><img alt="{escape(CAPTION)}" src="data:image/png;base64,{b64encode(picture).decode()}">
 <figcaption>{escape(CAPTION)}</figcaption></figure>
 {"".join(map(_section, results))}
+{LEADERBOARD if (tour.out / "leaderboard.html").is_file() else ""}
 <footer><p>Written by <code>stillroom demo</code> on {datetime.now(UTC):%Y-%m-%d} ({escape(made)}; weights
 {tour.weights}).</p></footer>
 </html>
