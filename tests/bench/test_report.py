@@ -87,8 +87,9 @@ def made(tmp_path: Path, rows: list[dict]) -> Path:
         spec = {"id": row["task"], "kind": "forecast", "dataset": "hub:no/where/x", "prediction_length": 3}
         row = {
             "suite": "made", "kind": "forecast", "dataset": spec["dataset"], "status": "ok", "leakage": False,
-            "seed": 0, "inference_seconds": 1.0, "size": 100, "bytes_on_disk": 0, "weights": "made==1", "fingerprint": "f",
-            "key": "k", "finished": "2026-01-02T03:04:05+00:00", "versions": {"numpy": "2"}, "spec": spec, **row,
+            "seed": 0, "inference_seconds": 1.0, "size": 100, "bytes_on_disk": 0, "weights": "made==1",
+            "fingerprint": "f", "key": "k", "finished": "2026-01-02T03:04:05+00:00", "versions": {"numpy": "2"},
+            "spec": spec, **row,
         }  # fmt: skip
         write_row(tmp_path, stem(row["task"], row["model"]), row)
     return tmp_path
