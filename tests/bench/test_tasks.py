@@ -38,7 +38,7 @@ def test_a_missing_key_is_named():
     ("change", "sentence"),
     [
         ({"prediction_length": 0}, "prediction_length: Input should be greater than 0"),
-        ({"offset": 3}, "offset: Input should be less than 0"),
+        ({"offset": "yesterday"}, "offset: must be a number of steps, or a time such as 2024-01-31"),
         ({"windows": "many"}, "windows: Input should be a valid integer"),
         ({"quantile_levels": [0.1, 0.9]}, "must ascend between 0 and 1 and include 0.5"),
         ({"quantile_levels": [0.5, 1.0]}, "must ascend between 0 and 1 and include 0.5"),

@@ -34,7 +34,10 @@ class SeriesTask(BaseModel):
     """Default: what the frequency suggests."""
     freq: str | None = None
     """Default: what the timestamps say."""
-    targets: tuple[str, ...] = ("target",)
+    targets: tuple[str, ...] | None = None
+    """Default: the column `target`; of a file with one row a series, all lists of numbers, each a series of its own."""
+    univariate: bool = False
+    """Make every target a series of its own; without `targets`, every column of numbers."""
     item_id: str = "item_id"
     timestamp: str = "timestamp"
     max_series: int | None = Field(None, gt=0)
@@ -56,7 +59,7 @@ def read_panel(spec: SeriesTask) -> Panel:
     panel = _read(spec)
     if len(panel) == 0:
         raise DataError(f"task {spec.id}: {spec.dataset} has no series, so there is nothing to do")
-    return panel
+    return panel.univariate() if spec.univariate else panel
 
 
 def _read(spec: SeriesTask) -> Panel:
@@ -67,6 +70,8 @@ def _read(spec: SeriesTask) -> Panel:
     if ":" in spec.dataset or is_path(spec.dataset):
         from stillroom.series.intake import load
 
+        if spec.univariate:  # which the default of a long table, one target, is not
+            options["targets"] = spec.targets
         return load(spec.dataset, **options)
     if options:
         raise RecipeError(f"task {spec.id}: {', '.join(options)} can only be given for a file, not for {spec.dataset}")

@@ -64,6 +64,10 @@ def read_suite(content: Any, name: str, *, folder: Path | None = None) -> Suite:
     """Make a suite of what its YAML says; `folder` is where relative data files are looked for (default: here)."""
     if not isinstance(content, Mapping) or not content.get("tasks"):
         raise RecipeError(f"suite {name} has no list of `tasks`")
+    if any(isinstance(values, Mapping) and "dataset_path" in values for values in content["tasks"]):
+        from stillroom.bench.fev_tasks import from_fev  # a benchmark of fev's
+
+        content = from_fev(content, name)
     refuse_unknown(content, ("description", "defaults", "tasks"), f"suite {name}")
     defaults = content.get("defaults") or {}
     tasks = []
