@@ -180,8 +180,7 @@ def _free(
     ):
         right, bottom = left + width, top + LINE
         inside = left >= LEFT + 2 and right <= WIDTH - 2 and top >= TOP - 8 and bottom <= HEIGHT - BOTTOM
-        # box: left, top, right, bottom
-        if inside and not any(left < box[2] and box[0] < right and top < box[3] and box[1] < bottom for box in taken):
+        if inside and not any(left < r and x < right and top < b and y < bottom for x, y, r, b in taken):
             return left, top
     return None
 

@@ -20,24 +20,19 @@ if TYPE_CHECKING:
     from stillroom.bench.leaderboard import Grid, Leaderboard
 
 EDGES = (0.5, 0.7, 0.85, 0.95)
-SHADES = ("better-4", "better-3", "better-2", "better-1", "even", "worse-1", "worse-2", "worse-3", "worse-4")
-LEGEND = tuple(
-    zip(
-        SHADES,
-        (
-            "below 0.50",
-            "0.50–0.70",
-            "0.70–0.85",
-            "0.85–0.95",
-            "0.95–1.05",
-            "1.05–1.18",
-            "1.18–1.43",
-            "1.43–2",
-            "above 2",
-        ),
-        strict=True,
-    )
-)
+LEGEND = {
+    "better-4": "below 0.50",
+    "better-3": "0.50–0.70",
+    "better-2": "0.70–0.85",
+    "better-1": "0.85–0.95",
+    "even": "0.95–1.05",
+    "worse-1": "1.05–1.18",
+    "worse-2": "1.18–1.43",
+    "worse-3": "1.43–2",
+    "worse-4": "above 2",
+}
+SHADES = tuple(LEGEND)
+"""Classes of the style sheet, best first."""
 
 
 @dataclass(frozen=True)

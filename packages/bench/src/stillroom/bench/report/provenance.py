@@ -84,7 +84,8 @@ def versions(scores: pd.DataFrame) -> dict[str, str]:
 
 def specs(folder: Path, scores: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Every task as its row has it, by id."""
-    rows = (read_row(folder, stem(row["task"], row["model"])) for row in scores.to_dict("records"))
+    first = scores.drop_duplicates("task")
+    rows = (read_row(folder, stem(row["task"], row["model"])) for row in first.to_dict("records"))
     return {row["task"]: row["spec"] for row in rows if row and row.get("spec")}
 
 
@@ -108,12 +109,8 @@ def _suite(name: str, ran: Mapping[str, Mapping[str, Any]]) -> str:
         return OWN
     for limit in (None, *limits):
         changes = {} if limit is None else {"max_series": limit}
-        meant = {
-            task.id: task.model_copy(update=changes if "max_series" in type(task).model_fields else {}).model_dump(
-                mode="json"
-            )
-            for task in suite.tasks
-        }
+        tasks = [t.model_copy(update=changes if "max_series" in type(t).model_fields else {}) for t in suite.tasks]
+        meant = {task.id: task.model_dump(mode="json") for task in tasks}
         if all(meant.get(task) == spec for task, spec in ran.items()):
             return name if limit is None else f"{name} --max-series {limit}"
     return OWN

@@ -2,7 +2,7 @@
 for (const table of document.querySelectorAll("table.board")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
-  const said = (row, column) => row.cells[column].firstChild?.textContent ?? "";
+  const said = ({cells}, column) => (column === 1 ? cells[1] : cells[column].firstChild)?.textContent ?? "";
   const compare = (a, b) => {
     const [x, y] = [parseFloat(a), parseFloat(b)];
     return isNaN(x) && isNaN(y) ? a.localeCompare(b) : isNaN(x) - isNaN(y) || x - y;

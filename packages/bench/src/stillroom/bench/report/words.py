@@ -31,7 +31,7 @@ def compared(scores: pd.DataFrame, boards: Sequence[Leaderboard]) -> str:
     rest = tasks - used - skipped
     why = [f"{count(skipped, 'task')} {were(skipped)} skipped, as the data could not be had here"] if skipped else []
     if rest:
-        why.append(f"{count(rest, 'task')} {were(rest)} left out, as not every model has a score there")
+        why.append(f"{count(rest, 'task')} could not be compared (why is said below)")
     return f"{said} {'; '.join(why)}." if why else said
 
 
