@@ -64,7 +64,7 @@ def answers(folder: Path, kind: Kind, grid: Grid, board: Leaderboard, model: str
             drawn = tuple(draw(f"{key}-{number}", example, examples) for number, example in enumerate(examples))
             shown = Shown(*about, drawn, tuple(legend(examples)), "" if drawn else "This task has no items to draw.")
         except UserError as error:
-            shown = Shown(*about, sentence=f"No pictures: {error}.")
+            shown = Shown(*about, sentence=f"No pictures: {str(error).rstrip('.')}.")
         except Exception as error:  # a kind of others may raise anything; the rest of the page must go on
             shown = Shown(*about, sentence=f"No pictures: {type(error).__name__}: {error}")
         yield shown

@@ -57,7 +57,7 @@ def section(folder: Path, scores: pd.DataFrame) -> Section:
     try:
         board = leaderboard(scores)
     except DataError as error:
-        return Section(name, f"There is no leaderboard: {error}.")
+        return Section(name, f"There is no leaderboard: {str(error).rstrip('.')}.")
     kind = kind_of(name)
     grid = Grid(scores)
     axis, rows = _table(board)
