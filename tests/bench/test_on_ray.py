@@ -5,6 +5,8 @@ Ray takes four seconds to start and its workers keep the environment it was star
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 import time
@@ -95,7 +97,7 @@ def test_a_run_on_ray_makes_the_table_files_and_logs_of_fresh_processes(on_ray, 
 
 @pytest.mark.slow
 def test_limits_on_ray_are_those_of_fresh_processes(on_ray, tmp_path):
-    limits = {"time_limit": 6, "memory_limit": 400}
+    limits = {"time_limit": 15, "memory_limit": 400}
     executors = {"there": on_ray(**limits), "here": FreshProcess(**limits, threads=1)}
     there, here = tables(executors, ["last", "sleeps", "eats"], tmp_path)
     held = " .it held.*"  # how much more than the limit is a matter of the moment
@@ -103,7 +105,7 @@ def test_limits_on_ray_are_those_of_fresh_processes(on_ray, tmp_path):
         table["reason"] = table["reason"].str.replace(held, "", regex=True)
     pd.testing.assert_frame_equal(there, here)
     reasons = there.set_index("model")["reason"]
-    assert (reasons["sleeps"], reasons["eats"]) == ("time limit: 6 s", "memory limit: 400 MB")
+    assert (reasons["sleeps"], reasons["eats"]) == ("time limit: 15 s", "memory limit: 400 MB")
 
 
 def test_a_kill_of_its_worker_and_a_stop_end_a_job_and_its_process(on_ray, tmp_path, capfd):
@@ -131,6 +133,23 @@ def test_a_kill_of_its_worker_and_a_stop_end_a_job_and_its_process(on_ray, tmp_p
     executor.close()
     assert ray.is_initialized()  # it was running before this one
     assert capfd.readouterr().out == ""  # Ray says much, but not where results go
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_on_ray_and_blames_no_model(tmp_path):
+    pytest.importorskip("ray")
+    (tmp_path / "mine.yaml").write_text(json.dumps({"tasks": [TASK]}))
+    command = [Path(sys.executable).with_name("stillroom"), "bench", "run", tmp_path / "mine.yaml"]
+    options = ["--model", "sleeps", "--executor", "ray", "--out", tmp_path / "out"]
+    process = psutil.Popen([*command, *options], stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("out/rows/*.json")):  # of the baseline
+        assert process.poll() is None
+        time.sleep(0.05)
+    sleeping = model_process()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert has_ended(sleeping)
+    assert len(list(tmp_path.glob("out/rows/*.json"))) == 1
 
 
 @pytest.mark.slow

@@ -73,9 +73,8 @@ def table(folder: Path) -> pd.DataFrame:
     ("kills", "workers"),
     [
         (6, 2),
-        pytest.param(6, 1, marks=pytest.mark.slow),
-        pytest.param(25, 1, marks=pytest.mark.slow),
-        pytest.param(25, 2, marks=pytest.mark.slow),
+        pytest.param(25, 1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        pytest.param(25, 2, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     ],
 )
 def test_a_run_killed_at_random_moments_ends_with_the_table_of_an_uninterrupted_one(

@@ -25,7 +25,8 @@ from stillroom.bench.worker import Job, execute
 POLL = 0.05  # seconds between two looks at a child: how late a limit may be noticed
 
 Executor = Callable[[Job, Path], dict[str, Any]]
-"""`executor(job, log)`: what is printed goes to the file `log`, which stays only when the job failed."""
+"""`executor(job, log)`: what is printed goes to the file `log`, which stays only when the job failed. One whose jobs
+run elsewhere has `stop()`, which ends them; their outcome is then `failed` with the reason `stopped`."""
 
 
 def in_process(job: Job, log: Path) -> dict[str, Any]:

@@ -205,7 +205,7 @@ def run(
     except BaseException:
         for future in pending:
             future.cancel()
-        if isinstance(executor, FreshProcess):
+        if hasattr(executor, "stop"):
             executor.stop()
         raise
     finally:
