@@ -22,6 +22,11 @@ def test_a_start_may_be_null_or_missing():
     assert [item.item_id for item in panel] == ["0", "1"]
 
 
+def test_an_id_that_comes_again_gets_its_count():
+    panel = from_records([{"target": [1], "item_id": name} for name in "abaa"])
+    assert [item.item_id for item in panel] == ["a", "b", "a#2", "a#3"]
+
+
 def test_times_written_as_in_the_monash_archive_are_read():
     panel = from_records([{"target": [1], "start": "2012-01-01 13-30-00"}])
     assert panel.items[0].start == pd.Timestamp("2012-01-01 13:30")
@@ -30,13 +35,16 @@ def test_times_written_as_in_the_monash_archive_are_read():
 def test_gluonts_entries_bring_their_frequency_and_features():
     entry = {
         "target": np.zeros((2, 4), np.float32), "start": pd.Period("2020-01", "M"), "item_id": "x",
-        "feat_dynamic_real": np.ones((1, 6)), "past_feat_dynamic_real": np.ones((1, 4)), "feat_static_cat": [3],
+        "feat_dynamic_real": np.ones((1, 6)), "feat_dynamic_cat": np.ones((2, 6)),
+        "past_feat_dynamic_real": np.ones((1, 4)), "feat_static_cat": [3],
     }  # fmt: skip
     panel = from_records([entry])
     item = panel.items[0]
     assert panel.freq == "M"
     assert panel.targets == ("target_0", "target_1")
-    assert len(item.known["feat_dynamic_real_0"]) == 6
+    assert {name: len(values) for name, values in item.known.items()} == {
+        "feat_dynamic_real_0": 6, "feat_dynamic_cat_0": 6, "feat_dynamic_cat_1": 6,
+    }  # fmt: skip
     assert len(item.past["past_feat_dynamic_real_0"]) == 4
     assert item.static == {"feat_static_cat_0": 3}
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from stillroom.core.errors import DataError, RecipeError
-from stillroom.series import bundled, hub
+from stillroom.series import bundled, gluonts_files, hub
 from stillroom.series.frames import from_frame
 from stillroom.series.panel import Item, Panel
 from stillroom.series.records import agreed_freq, from_records, read_records
@@ -32,6 +32,7 @@ def load(source: Any, **columns: Any) -> Panel:
         - a long DataFrame, or the path of one as CSV or Parquet;
         - the path of a JSON Lines file in GluonTS's form (.jsonl, .jsonl.gz), of a Parquet file with one row a series
           and lists over time, or of a folder of any of these, whose items are pooled and named `FILE/item`;
+        - the path of a folder that GluonTS or the `datasets` library has saved;
         - `hub:OWNER/REPOSITORY/NAME`, a Hugging Face data set in the form of `autogluon/chronos_datasets`, or a data
           set that the `datasets` library has loaded or saved;
         - `statsmodels:NAME`, a data set that comes with statsmodels (`bundled.names()`);
@@ -123,9 +124,11 @@ def _load_path(path: Path, columns: dict[str, Any]) -> Panel:
 
 
 def _load_folder(folder: Path, columns: dict[str, Any]) -> Panel:
-    """Pool the files of a folder, or open what the datasets library saved there."""
+    """Pool the files of a folder, or open what the datasets library or GluonTS saved there."""
     if (saved := hub.open_saved(folder)) is not None:
         return load(saved, **columns)
+    if gluonts_files.is_saved(folder):
+        return gluonts_files.load_saved(folder, **_freq_only(columns))
     files = sorted(path for path in folder.rglob("*") if path.name.endswith(_ENDINGS))
     if not files:
         raise DataError(f"There are no series in {str(folder)!r}: it has no {', '.join(_ENDINGS)} file.")

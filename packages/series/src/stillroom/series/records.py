@@ -11,6 +11,7 @@ import json
 import re
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ def from_records(records: Iterable[Mapping[str, Any]], *, freq: str | None = Non
     ----------
     records
         Mappings with `target` (numbers, or one list a target; null or NaN = missing) and, where known, `start`,
-        `item_id`, `freq`, `feat_dynamic_real` (known for the future), `past_feat_dynamic_real`, `feat_static_real` and
-        `feat_static_cat`.
+        `item_id`, `freq`, `feat_dynamic_real` and `feat_dynamic_cat` (known for the future), `past_feat_dynamic_real`,
+        `feat_static_real` and `feat_static_cat`. An id that comes again, as in rolling test sets, gets a number, `a#2`.
     freq
         The frequency of all of them; default: what they say themselves, or that of their start if it is a period. If
         they do not agree the panel has none, and a warning says so.
@@ -61,24 +62,26 @@ def from_records(records: Iterable[Mapping[str, Any]], *, freq: str | None = Non
         If a record has no target, or one that is not made of numbers.
     """
     items, freqs = [], []
+    times: Counter[str] = Counter()
     for number, record in enumerate(records):
         where = f"series {number} of {source}"
         if not isinstance(record, Mapping) or record.get("target") is None:
             raise DataError(f"There is no 'target' in {where}: each needs a list of numbers under that name.")
         target = np.atleast_2d(_numbers(record["target"], "target", where))
         start, own = _start(record.get("start"), where)
-        item_id = record.get("item_id")
+        item_id = str(number if record.get("item_id") is None else record["item_id"])
+        times[item_id] += 1
         items.append(
             Item(
-                str(number if item_id is None else item_id),
+                item_id if times[item_id] == 1 else f"{item_id}#{times[item_id]}",
                 start,
                 target,
                 _features(record, "past_feat_dynamic_real", where),
-                _features(record, "feat_dynamic_real", where),
+                _features(record, "feat_dynamic_real", where) | _features(record, "feat_dynamic_cat", where),
                 {
                     f"{name}_{i}": value
                     for name in ("feat_static_real", "feat_static_cat")
-                    for i, value in enumerate(record.get(name, ()))
+                    for i, value in enumerate(() if record.get(name) is None else record[name])
                 },
             )
         )
