@@ -66,8 +66,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         for name in [name for name in row if name.endswith(_SHAPE)]:
             shape = row.pop(name)
             row[name.removesuffix(_SHAPE)] = row[name.removesuffix(_SHAPE)].reshape(shape)
-        lists = {name: np.stack(value) for name, value in row.items() if getattr(value, "dtype", None) == object}
-        yield row | lists
+        nested = [name for name, value in row.items() if isinstance(value, np.ndarray) and value.dtype.kind == "O"]
+        yield row | {name: np.stack(row[name]) for name in nested}
 
 
 def _table(path: Path) -> pa.Table:
