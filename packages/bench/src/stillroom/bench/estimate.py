@@ -31,7 +31,7 @@ def estimate(cells: Sequence[Cell], folder: Path) -> list[float | None]:
 
 
 def _fixed(rows: Sequence[dict[str, Any]]) -> float:
-    return median(max(row["wall_seconds"] - _working(row), 0.0) for row in rows)
+    return float(median(max(row["wall_seconds"] - _working(row), 0.0) for row in rows))
 
 
 def _rate(rows: Sequence[dict[str, Any]]) -> float:

@@ -75,7 +75,7 @@ def _score(job: Job) -> dict[str, Any]:
     fitting = Stopwatch()
     predictions = kind.predict(model, spec, data, fitting)
     predicted = time.perf_counter()
-    metrics = kind.score(spec, data, predictions)
+    metrics = {name: float(value) for name, value in kind.score(spec, data, predictions).items()}
     buffer = BytesIO()
     predictions.to_parquet(buffer, index=False)
     write_atomic(Path(job.predictions), buffer.getvalue())

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache, partial
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class ResolvedModel:
 
 def names(group: str) -> list[str]:
     """Return the sorted names registered in `group` (such as `"stillroom.models"`); nothing is imported."""
-    return sorted({entry.name for entry in entry_points(group=group)})
+    return sorted({entry.name for entry in _entries(tuple(sys.path)).select(group=group)})
 
 
 def get(group: str, name: str) -> Any:
@@ -93,9 +93,15 @@ def get(group: str, name: str) -> Any:
         raise _error(group)(message) from error
 
 
+@lru_cache(maxsize=2)
+def _entries(path: tuple[str, ...]) -> EntryPoints:
+    """All entry points on this `sys.path`: reading every package's metadata again would cost 20 ms a name."""
+    return entry_points()
+
+
 def entry_point(group: str, name: str) -> EntryPoint:
     """Return the entry point itself, not imported; raises as `get` does."""
-    found = list(entry_points(group=group, name=name))
+    found = list(_entries(tuple(sys.path)).select(group=group, name=name))
     if not found:
         raise _error(group)(f"there is no {_noun(group)} {name!r}; {_nearest(name, names(group))}")
     if len({entry.value for entry in found}) > 1:

@@ -82,7 +82,7 @@ def run(
         typer.echo(f"{name} takes no part in the {kind} tasks, which it cannot do", err=True)
     typer.echo(f"{tasks.name}: {len(plan.todo)} to run, {len(plan.done)} done, {len(plan.skipped)} skipped", err=True)
 
-    run_job = start(executor, time_limit, memory_limit, workers)
+    run_job = start(executor if plan.todo else "process", time_limit, memory_limit, workers)
     with progress("running", total=len(plan.todo)) as advance:
 
         def on_row(row: dict[str, Any]) -> None:
