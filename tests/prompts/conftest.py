@@ -45,6 +45,21 @@ def sentences() -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def unicode_texts():
+    """A hypothesis strategy: texts of words, white space, punctuation, emoji, CJK, right-to-left script and marks."""
+    from hypothesis import strategies as st
+
+    letters = st.text("abcXYZ019éßñ_-'", min_size=1, max_size=8)
+    blank = st.sampled_from([" ", " ", " ", "  ", "\n", "\n\n", "\t", "\r\n", "\u3000", "\u2028", "\xa0"])
+    marks = st.sampled_from([*".,;:!?()[]\"'-…。、「」", "—", "...", "\u0301", "\u200d", "\ufe0f", "\u200f", "\u200b"])
+    scripts = st.text("你好世界日本語のカタﾞ여우תשלוםمرحباภาษาไทก็", min_size=1, max_size=4)
+    emoji = st.sampled_from(["😀", "👍🏽", "👨\u200d👩\u200d👧", "🇩🇪", "🇩🇪🇫🇷", "❤\ufe0f", "1\ufe0f\u20e3", "e\u0301"])
+    anything = st.text(max_size=4)  # without surrogates, hypothesis's own choice of characters
+    pieces = st.one_of(letters, letters, letters, blank, blank, marks, scripts, emoji, anything)
+    return st.lists(pieces, max_size=40).map("".join)
+
+
+@pytest.fixture(scope="session")
 def scorers(models):
     """The same models, loaded."""
     from stillroom.prompts.scorer import Scorer

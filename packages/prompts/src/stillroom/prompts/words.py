@@ -111,12 +111,14 @@ def join(words: Words, kept: np.ndarray, solid: np.ndarray | None = None) -> tup
     breaks = np.flatnonzero(chosen[1:] > chosen[:-1] + 1)
     before, after = chosen[breaks], chosen[breaks + 1]  # the words on either side of each gap
     left, right = words.end[before], words.start[after]
-    bare = (words.kind[before] == LETTER) & (words.kind[after] == LETTER)
+    low, high = words.end[after - 1], right.copy()  # the white space right before the later word
+    bare = (low == high) & (words.kind[before] == LETTER) & (words.kind[after] == LETTER)
     if solid is not None and len(solid):
-        left, right = _within(solid, left, right, words.end[before + 1], words.end[after - 1])
-        bare &= (left == words.end[before]) & (right == words.start[after])
-    low, high = np.maximum(words.end[after - 1], left), right  # the white space right before the later word
-    bare = np.flatnonzero(bare & (low == high))
+        left, right = _within(solid, left, right, words.start[before + 1], words.end[after - 1])
+        spared = (left > words.end[before]) | (right < high)
+        low[spared] = high[spared] = right[spared]
+        bare &= ~spared
+    bare = np.flatnonzero(bare)
     if len(bare):
         spaced = np.flatnonzero(words.end[:-1] < words.start[1:])  # the words with white space after them
         last = np.concatenate(([-1], spaced))[np.searchsorted(spaced, after[bare])]
