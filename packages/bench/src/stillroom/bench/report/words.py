@@ -73,7 +73,7 @@ def failed(scores: pd.DataFrame) -> str:
         return "Nothing failed."
     whose = [f"{model} ({number})" for model, number in bad["model"].value_counts(sort=True).items()]
     return (
-        f"{len(bad)} of {count(len(ran), 'job')} failed: {joined(whose)}. A failed task counts as the baseline's score."
+        f"{len(bad)} of {count(len(ran), 'job')} failed: {joined(whose)}. A failed task counts as the baseline’s score."
     )
 
 
