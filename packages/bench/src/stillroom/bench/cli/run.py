@@ -78,8 +78,9 @@ def run(
         return show(plan, workers, as_json)
     for cell in {cell.task.id: cell for cell in plan.skipped}.values():
         typer.echo(f"skipped {cell.task.id}: {cell.skip}", err=True)
-    for name, kind in plan.idle:
-        typer.echo(f"{name} takes no part in the {kind} tasks, which it cannot do", err=True)
+    for name in dict.fromkeys(name for name, _ in plan.idle):
+        kinds = " and ".join(kind for idle, kind in plan.idle if idle == name)
+        typer.echo(f"{name} takes no part in {kinds} tasks, which it cannot do", err=True)
     typer.echo(f"{tasks.name}: {len(plan.todo)} to run, {len(plan.done)} done, {len(plan.skipped)} skipped", err=True)
 
     run_job = start(executor if plan.todo else "process", time_limit, memory_limit, workers)
