@@ -21,7 +21,7 @@ from stillroom.core.registry import ResolvedModel
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx")
 INDEX = "trained_on.npz"
-SETTINGS = ("config.json", "adapter_config.json", "generation_config.json")
+SETTINGS = ("config.json", "adapter_config.json", "generation_config.json", "gluonts-config.json", "predictor.json")
 
 
 @dataclass(frozen=True)
