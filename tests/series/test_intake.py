@@ -81,6 +81,19 @@ def test_what_the_datasets_library_loaded_or_saved_is_read(tmp_path, frame):
     assert load(data).freq == "D"
 
 
+def test_columns_of_tables_with_lists_can_be_named_whatever_they_come_from(tmp_path, frame):
+    import datasets
+
+    columns = {"shop": ["a"], "day": [frame.timestamp[:3].tolist()], "sold": [[1.0, 2, 3]], "price": [[9.0, 8, 7]]}
+    data = datasets.Dataset.from_dict(columns)
+    data.to_parquet(tmp_path / "rows.parquet")
+    data.save_to_disk(tmp_path / "saved")
+    for source in (data, tmp_path / "rows.parquet", tmp_path / "saved"):
+        panel = load(source, item_id="shop", timestamp="day", targets="sold", known_covariates=["price"])
+        assert (panel.targets, panel.items[0].item_id) == (("sold",), "a")
+        assert panel.items[0].known["price"].tolist() == [9, 8, 7]
+
+
 def test_statsmodels_sets_go_by_name():
     panel = load("statsmodels:nile")
     assert (len(panel), panel.freq) == (1, "YS")

@@ -6,9 +6,9 @@
 A task of fev's becomes a forecast task with the same windows: series that are too short are left out, and every window
 is scored by itself. `eval_metric` chooses no metric here, as all are computed; it is `test_error` in what is written.
 
-Two things differ, and are said in `stillroom.series.metrics`: a history shorter than the season counts in MASE and SQL
-by its lag 1 (fev leaves the series out), and the point forecast is always the median (fev's `predictions` may be
-another). Relative data files are looked for beside the YAML file.
+Three things differ: a history shorter than the season counts in MASE and SQL by its lag 1, where fev leaves the series
+out; the point forecast is always the median, where fev's `predictions` may be another; and fev rounds data to single
+precision where it leaves out a series. Relative data files are looked for beside the YAML file.
 """
 
 from __future__ import annotations

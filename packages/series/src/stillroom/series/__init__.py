@@ -3,6 +3,7 @@
 intake    one door: frames, CSV, Parquet, JSON Lines, GluonTS, the hub, statsmodels → Panel
 frames    long frames in, forecasts out       columns, grid   what they are read with
 records   GluonTS entries                     hub, bundled    data sets with lists; those of statsmodels
+gluonts_files   data sets as GluonTS saves them
 panel     Item and Panel, the one shape of data
 windows   histories to forecast from, truths to judge by
 seasons   season lengths and the seasonal naive forecast
