@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.core.errors import DataError
+from stillroom.prompts import corpora
 from stillroom.prompts.align import align, pair
 from stillroom.prompts.forms import fold, is_mark, resemblance
 
@@ -287,3 +289,33 @@ def test_time_grows_with_the_length_and_not_with_its_square():
 def test_resemblance_is_the_same_both_ways_and_one_for_the_same_word(one, other):
     assert resemblance(one, other) == resemblance(other, one) >= 0.6
     assert resemblance(one, one) == 1
+
+
+def published_search(text: list[str], answer: list[str], window: int = 400) -> np.ndarray:
+    """The search of the paper's appendix as its authors published it, on words in place of lemmas: which are kept."""
+    keep = np.zeros(len(text), dtype=bool)
+    near = 0
+    for word in answer:
+        for step in range(window):
+            ahead, behind = min(near + step, len(text) - 1), max(near - step, 0)
+            hits = [p for p in (ahead, behind) if text[p].lower() == word.lower() and not keep[p]]
+            if hits:
+                keep[hits[0]] = True
+                near = near + window // 2 if hits[0] - near > window // 2 else hits[0]
+                break
+    return keep
+
+
+@pytest.mark.skipif(not os.environ.get("STILLROOM_DATA"), reason="set STILLROOM_DATA to align what people deleted")
+def test_what_people_deleted_is_recovered_where_the_published_search_goes_astray_reference():
+    wrong, astray, words = 0, 0, 0
+    for example in corpora.load("disfl_qa", "val"):
+        human = example.keep > 0.5
+        answer = [word for word, keep in zip(example.words, human, strict=True) if keep]
+        ours = np.zeros(len(human), dtype=bool)
+        ours[pair(example.words, answer)] = True
+        wrong += (ours != human).sum()
+        astray += (published_search(example.words, answer) != human).sum()
+        words += len(human)
+    assert wrong / words < 0.001
+    assert astray / words > 0.03

@@ -15,8 +15,8 @@ from stillroom.prompts.counters import estimate
 from stillroom.prompts.requests import chunks, prompt_file, requests
 
 PIECES = [
-    "One two. ", "Three four five!\n", "Why? ", '"So," she said. ', "e.g. 3.5 kg ", "今天去。", "学习吗？", "word ", "......",
-    "\n\n", "   ", "anendlesswordwithoutanyend", "e\u0301", "👩\u200d👧",
+    "One two. ", "Three four five!\n", "Why? ", '"So," she said. ', "e.g. 3.5 kg ", "今天去。", "学习吗？",
+    "word ", "......", "\n\n", "   ", "anendlesswordwithoutanyend", "e\u0301", "👩\u200d👧",
 ]  # fmt: skip
 
 
