@@ -120,7 +120,8 @@ def adapt(
 ) -> None:
     """Adapt a model to one's own series; keep the result only if it is better on what it did not learn from."""
     from stillroom.chronos.adapt import adapt as run
-    from stillroom.chronos.recipe import AdaptRecipe, read
+    from stillroom.chronos.recipe import AdaptRecipe
+    from stillroom.core.recipes import read
 
     raw = _overridden(
         read(recipe) if recipe else {},
@@ -164,7 +165,8 @@ def distill(
 ) -> None:
     """Teach a small model what a large one knows about series."""
     from stillroom.chronos.distill import distill as run
-    from stillroom.chronos.recipe import DistillRecipe, read
+    from stillroom.chronos.recipe import DistillRecipe
+    from stillroom.core.recipes import read
 
     raw = _overridden(
         read(recipe) if recipe else {},

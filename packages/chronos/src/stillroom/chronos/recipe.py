@@ -5,15 +5,14 @@ The defaults suit small models on a CPU: a minute of training. A recipe is data;
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from stillroom.core.errors import RecipeError
 from stillroom.core.methods import AdapterSpec
+from stillroom.core.recipes import checked
 from stillroom.core.settings import TrainSettings
 
 # By method: the fewer numbers move, the further each must.
@@ -75,15 +74,7 @@ class Recipe(BaseModel):
         RecipeError
             No such file, not YAML, an unknown name (the nearest known one is given) or a value that cannot be meant.
         """
-        if isinstance(recipe, cls):
-            return recipe
-        where = ""
-        if isinstance(recipe, str | Path):
-            where, recipe = f"{recipe}: ", read(Path(recipe))
-        try:
-            return cls.model_validate(recipe)
-        except ValidationError as error:
-            raise RecipeError(where + _sentence(cls, error)) from error
+        return checked(cls, recipe)
 
 
 class AdaptRecipe(Recipe):
@@ -145,21 +136,6 @@ class DistillRecipe(Recipe):
         return _with_defaults(recipe, steps=1000, batch_size=32, learning_rate=1e-3)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read the mapping in a YAML file; RecipeError if there is none."""
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise RecipeError(f"There is no recipe {path}: give a YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"{path} is not a recipe: it must be a mapping of names to values.")
-    return content
-
-
 def _with_defaults(recipe: Any, **defaults: Any) -> Any:
     """Fill in the training settings that a recipe leaves out; WQL on held-out series selects."""
     train = recipe.get("train") or {}
@@ -169,18 +145,3 @@ def _with_defaults(recipe: Any, **defaults: Any) -> Any:
     if isinstance(train["steps"], int):
         train.setdefault("eval_every", max(1, train["steps"] // VALIDATIONS))
     return {**recipe, "train": train}
-
-
-def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
-    """The first thing wrong with a recipe, in one sentence."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{place}: {first['msg']}"
-    known: Any = cls
-    for part in first["loc"][:-1]:
-        annotation = known.model_fields[part].annotation
-        known = next((kind for kind in get_args(annotation) if hasattr(kind, "model_fields")), annotation)  # X | None
-    near = difflib.get_close_matches(str(first["loc"][-1]), known.model_fields, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known.model_fields)}."
-    return f"{place} means nothing here: {hint}"

@@ -72,12 +72,16 @@ class Scorer:
         ModelError
             No such model, no token classifier with two labels, no fast tokenizer, or an unknown dtype.
         """
-        network, tokenizer = _load(str(name_or_path), device, dtype)
+        return cls.of(*_load(str(name_or_path), device, dtype), str(name_or_path))
+
+    @classmethod
+    def of(cls, network: Any, tokenizer: Any, source: str = "") -> Scorer:
+        """Score with a network and a tokenizer that are in memory already, and may go on being trained."""
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.backend_tokenizer.encode_special_tokens = True  # "[SEP]" in a text is text
         frame = _frame(tokenizer)
-        return cls(network, tokenizer, frame, _longest(network, tokenizer) - len(frame), str(name_or_path))
+        return cls(network, tokenizer, frame, _longest(network, tokenizer) - len(frame), source)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of each text, cut into chunks that the model can read.

@@ -1,0 +1,71 @@
+"""Recipes as files: a YAML mapping, checked by pydantic, and what is wrong with one said in a sentence.
+
+It does not know what a recipe is for: whoever carries it out brings the model that checks it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from stillroom.core.errors import RecipeError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def checked(cls: type[Model], recipe: Model | Mapping[str, Any] | str | Path) -> Model:
+    """Return a recipe, a mapping or a YAML file as a `cls`.
+
+    Raises
+    ------
+    RecipeError
+        No such file, not YAML, an unknown name (the nearest known one is given) or a value that cannot be meant.
+    """
+    if isinstance(recipe, cls):
+        return recipe
+    where = ""
+    if isinstance(recipe, str | Path):
+        where, recipe = f"{recipe}: ", read(Path(recipe))
+    try:
+        return cls.model_validate(recipe)
+    except ValidationError as error:
+        raise RecipeError(where + _sentence(cls, error)) from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the mapping in a YAML file; RecipeError if there is none."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"There is no recipe {path}: give a YAML file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(content, dict):
+        raise RecipeError(f"{path} is not a recipe: it must be a mapping of names to values.")
+    return content
+
+
+def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
+    """The first thing wrong with a recipe, in one sentence."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{place}: {first['msg']}" if place else first["msg"].removeprefix("Value error, ")
+    known: Any = cls
+    for part in first["loc"][:-1]:
+        if isinstance(part, str) and part in known.model_fields:  # else the number of an item in a list
+            known = _model(known.model_fields[part].annotation)
+    near = difflib.get_close_matches(str(first["loc"][-1]), known.model_fields, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known.model_fields)}."
+    return f"{place} means nothing here: {hint}"
+
+
+def _model(annotation: Any) -> Any:
+    """The model within an annotation such as `X`, `X | None` or `tuple[X, ...]`."""
+    return next((kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields")), annotation)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from stillroom.core.errors import RecipeError
+from stillroom.core.recipes import checked
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    weight: float = 1.0
+
+
+class Whole(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    steps: int
+    part: Part | None = None
+    parts: tuple[Part, ...] = ()
+
+
+def test_a_recipe_is_taken_as_it_is_as_a_mapping_or_from_a_file(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("steps: 3\nparts: [{weight: 2}]\n")
+    recipe = checked(Whole, tmp_path / "recipe.yaml")
+    assert recipe == checked(Whole, {"steps": 3, "parts": [{"weight": 2}]})
+    assert checked(Whole, recipe) is recipe
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        ({"stepz": 3, "steps": 3}, "stepz means nothing here: did you mean 'steps'?"),
+        ({"steps": 3, "part": {"wieght": 1}}, "part.wieght means nothing here: did you mean 'weight'?"),
+        ({"steps": 3, "parts": [{}, {"wieght": 1}]}, "parts.1.wieght means nothing here: did you mean 'weight'?"),
+        ({"steps": 3, "zzz": 1}, "zzz means nothing here: there are steps, part, parts."),
+        ({"steps": "many"}, "steps: Input should be a valid integer"),
+        ({}, "steps: Field required"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_with_the_nearest_known_name(recipe, sentence):
+    with pytest.raises(RecipeError) as caught:
+        checked(Whole, recipe)
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_file_that_is_no_recipe_is_named(tmp_path):
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    (tmp_path / "torn.yaml").write_text("{")
+    for name, reason in {"none.yaml": "no recipe", "list.yaml": "not a recipe", "torn.yaml": "not YAML"}.items():
+        with pytest.raises(RecipeError, match=reason):
+            checked(Whole, tmp_path / name)
