@@ -29,7 +29,7 @@ class SeriesTask(BaseModel):
 
     id: str
     dataset: str
-    """A Chronos benchmark name, `hub:owner/repository/name`, `statsmodels:NAME`, a registered data set, file or folder."""
+    """A Chronos benchmark name, `hub:owner/repository/name`, `statsmodels:NAME`, a registered data set, or a path."""
     season_length: int | None = Field(None, gt=0)
     """Default: what the frequency suggests."""
     freq: str | None = None
