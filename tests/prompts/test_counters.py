@@ -19,8 +19,8 @@ def test_a_tokenizer_counts_by_folder_by_object_and_by_its_inner_tokenizer(model
         assert count("") == 0
 
 
-def test_a_tokenizer_that_truncates_counts_everything_and_is_left_as_it_was(scorers):
-    backend = counters._load(scorers["bert"].source).backend_tokenizer
+def test_a_tokenizer_that_truncates_counts_everything_and_is_left_as_it_was(models):
+    backend = counters._load(str(models["bert"])).backend_tokenizer
     backend.enable_truncation(4)
     assert counter(backend)("fox " * 50) == 50 * counter(backend)("fox")
     assert backend.truncation["max_length"] == 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stillroom.core.errors import DataError
 from stillroom.prompts import words as rooms
-from stillroom.prompts.words import LETTER, join, split
+from stillroom.prompts.words import LETTER, PUNCTUATION, join, split
 
 
 def cut(text, cuts=()):
@@ -69,6 +69,7 @@ def test_a_lone_surrogate_is_refused_in_one_sentence():
 def test_a_gap_becomes_the_white_space_before_the_later_word():
     assert left("one two   three", "two") == "one   three"
     assert left("one two, three", "two") == "one, three"
+    assert left("one. ¿Two", "¿") == "one. Two"
 
 
 def test_a_gap_that_held_a_newline_becomes_one_newline():
@@ -122,7 +123,8 @@ def test_a_character_is_never_cut(unicode_texts, data):
     for a in words.start.tolist():
         if a and not text[a - 1].isspace():
             assert not unicodedata.category(text[a]).startswith("M"), "a mark was parted from its letter"
-            assert text[a - 1] != "\u200d" and text[a] not in "\u200d\ufe0f"
+            assert text[a - 1] != "\u200d"
+            assert text[a] not in "\u200d\ufe0f"
     letters = words.kind == LETTER
     touching = words.end[:-1] == words.start[1:]
     assert not (letters[:-1] & letters[1:] & touching).any(), "two letters of a script with spaces were parted"
@@ -155,8 +157,9 @@ def _slowly(words, kept):
             space = text[words.end[index - 1] : start]
             if "\n" in gap:
                 space = "\n"
-            elif not space and words.kind[previous] == words.kind[index] == LETTER:
-                space = ([char for char in gap if char.isspace()] or [" "])[-1]
+            elif not space and words.kind[index] != PUNCTUATION:
+                fused = bool(words.kind[previous] == words.kind[index] == LETTER)
+                space = ([char for char in gap if char.isspace()] or [" " * fused])[-1]
             result += space
             runs.append([start, end])
         result += text[start:end]

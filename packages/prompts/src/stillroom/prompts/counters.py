@@ -55,7 +55,8 @@ def counter(name: Any) -> Counter:
     if hasattr(name, "encode"):
         return _of_tokenizer(name)
     if callable(name):
-        return name
+        count: Counter = name
+        return count
     raise RecipeError(
         f"{name!r} counts no tokens: name a tokenizer (a folder or hub id), 'tiktoken:o200k_base' or 'estimate'"
     )

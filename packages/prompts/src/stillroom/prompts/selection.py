@@ -39,15 +39,18 @@ class Weights:
 
 
 def weigh(words: Words, token_start: np.ndarray, probabilities: np.ndarray) -> Weights:
-    """Return the weights of words from the (tokens,) positions and probabilities of their tokens."""
+    """Return the weights of words from the (tokens,) positions and probabilities of their tokens.
+
+    Where a tokenizer has no token for a whole text (control characters, say), each word counts as one.
+    """
     count = len(words)
+    if not len(token_start):
+        return Weights(np.zeros(count), np.ones(count, dtype=np.int64), np.arange(count))
     places = np.minimum(np.searchsorted(words.end, token_start, side="right"), count - 1)
-    cost = np.bincount(places, minlength=count) if count else np.empty(0, dtype=np.int64)
-    total = np.bincount(places, weights=probabilities, minlength=count) if count else np.empty(0)
-    score = np.round(total / np.maximum(cost, 1), DECIMALS)
+    cost = np.bincount(places, minlength=count)
+    score = np.round(np.bincount(places, probabilities, count) / np.maximum(cost, 1), DECIMALS)
     owner = np.maximum.accumulate(np.where(cost > 0, np.arange(count), -1))
-    if count and cost.any():
-        owner[owner < 0] = np.argmax(cost > 0)
+    owner[owner < 0] = np.argmax(cost > 0)
     return Weights(score, cost, owner)
 
 
@@ -83,8 +86,8 @@ def select(weights: Weights, group: np.ndarray, rates: np.ndarray, threshold: fl
 
 def fit(
     weights: Weights, group: np.ndarray, kept: np.ndarray, count: Callable[[np.ndarray], int], cap: int
-) -> tuple[np.ndarray, bool]:
-    """Return as many of the kept words, best first, as `cap` allows, and whether protected words alone exceed it.
+) -> np.ndarray:
+    """Return as many of the kept words, best first, as `cap` allows, and protected ones whatever it says.
 
     Parameters
     ----------
@@ -104,9 +107,9 @@ def fit(
     low, high = 0, len(candidates)
     count_low, count_high = count(best(low)), count(best(high))
     if count_low > cap:
-        return best(low), True
+        return best(low)
     if count_high <= cap:
-        return best(high), False
+        return best(high)
     halve = False
     while high - low > 1 and count_low < cap:  # `low` always fits, even where a counter is not monotonic
         share = (cap - count_low) / (count_high - count_low)
@@ -117,11 +120,9 @@ def fit(
             high, count_high = middle, counted
         else:
             low, count_low = middle, counted
-    return best(low), False
+    return best(low)
 
 
 def _with_owners(weights: Weights, group: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Let words without tokens follow their owners; with no token at all there is nothing to choose by."""
-    if not weights.cost.any():
-        return np.ones(len(group), dtype=bool)
-    return kept[weights.owner] | (group == PROTECTED)
+    """Let words without tokens of their own follow their owners."""
+    return np.asarray(kept[weights.owner] | (group == PROTECTED))

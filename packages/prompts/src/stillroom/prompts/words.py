@@ -91,8 +91,10 @@ def join(words: Words, kept: np.ndarray, solid: np.ndarray | None = None) -> tup
     """Return the text of the kept words, and the (runs, 2) stretches of the original that they come from.
 
     Words that were neighbours stay as far apart as they were. Where words are missing, the gap becomes the white space
-    right before the later word, or one newline if the gap held any; two words of letters never run together: they get
-    the last white space of the gap, or a space. White space at the ends of the text stays with its first and last word.
+    before the later word, or one newline if the gap held any. That is the white space right before it, and where there
+    is none, because the punctuation that it touched is gone, the last character of white space in the gap; punctuation
+    stays close to what is left before it. Two words of letters never run together: at the least they get a space.
+    White space at the ends of the text stays with its first and last word.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ def join(words: Words, kept: np.ndarray, solid: np.ndarray | None = None) -> tup
     before, after = chosen[breaks], chosen[breaks + 1]  # the words on either side of each gap
     left, right = words.end[before], words.start[after]
     low, high = words.end[after - 1], right.copy()  # the white space right before the later word
-    bare = (low == high) & (words.kind[before] == LETTER) & (words.kind[after] == LETTER)
+    bare = (low == high) & (words.kind[after] != PUNCTUATION)
     if solid is not None and len(solid):
         left, right = _within(solid, left, right, words.start[before + 1], words.end[after - 1])
         spared = (left > words.end[before]) | (right < high)
@@ -122,12 +124,14 @@ def join(words: Words, kept: np.ndarray, solid: np.ndarray | None = None) -> tup
     if len(bare):
         spaced = np.flatnonzero(words.end[:-1] < words.start[1:])  # the words with white space after them
         last = np.concatenate(([-1], spaced))[np.searchsorted(spaced, after[bare])]
-        none = last < before[bare]
-        high[bare] = np.where(none, right[bare], words.start[last + 1])
-        low[bare] = high[bare] - 1
-        if none.any():
+        found = last >= before[bare]
+        high[bare[found]] = words.start[last[found] + 1]
+        low[bare[found]] = high[bare[found]] - 1
+        fused = bare[~found & (words.kind[before[bare]] == LETTER) & (words.kind[after[bare]] == LETTER)]
+        if len(fused):
+            low[fused] = high[fused] - 1
             codes = codes.copy()
-            codes[low[bare[none]]] = ord(" ")
+            codes[low[fused]] = ord(" ")
     newlines = np.flatnonzero(codes == ord("\n"))
     if len(newlines):
         first = np.searchsorted(newlines, left)
