@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.core.errors import CorruptError, DataError, RecipeError
-from stillroom.core.runs import REDACTED, Run, compare, versions, without_secrets, write_atomic
+from stillroom.core.runs import REDACTED, Run, compare, versions, without_secrets, write_atomic, writing_atomic
 
 
 class Student(pydantic.BaseModel):
@@ -187,6 +187,18 @@ def test_a_failed_atomic_write_leaves_the_old_file_and_no_litter(tmp_path):
     with pytest.raises(IsADirectoryError):
         write_atomic(tmp_path / "file", b"new")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_written_in_pieces_takes_its_place_only_at_the_end(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError), writing_atomic(path) as file:
+        file.writelines([b"half of the new", None])
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"old")]
+    with writing_atomic(path) as file:
+        file.writelines([b"all of ", b"the new"])
+        assert path.read_bytes() == b"old"
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"all of the new")]
 
 
 def test_a_kill_during_an_atomic_write_leaves_one_whole_version(tmp_path):

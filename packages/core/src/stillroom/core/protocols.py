@@ -5,7 +5,7 @@ Windows are made by stillroom.series, which stands above core; here is only what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -68,3 +68,19 @@ class Detector(Protocol):
 
     def detect(self, series: np.ndarray) -> np.ndarray:
         """Return a score a step (time,), finite; the higher, the stranger."""
+
+
+class Kept(Protocol):
+    """What a compressor left of a text."""
+
+    @property
+    def kept(self) -> Sequence[tuple[int, int]]:
+        """The stretches of the text that stay, as (start, end) in characters, in order."""
+
+
+@runtime_checkable
+class Compressor(Protocol):
+    """A model that shortens texts by leaving some of their words out."""
+
+    def compress_many(self, texts: Iterable[str], *, rate: float) -> Iterable[Kept]:
+        """Yield what is left of each text, in order: about `rate` of its tokens, in (0, 1]."""

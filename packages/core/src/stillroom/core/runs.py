@@ -15,13 +15,14 @@ import os
 import platform
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stillroom.core.errors import CorruptError, DataError, RecipeError
 from stillroom.core.plain import to_plain
@@ -227,16 +228,25 @@ def without_secrets(value: Any, key: str = "") -> Any:
 def write_atomic(path: str | Path, content: bytes | str) -> None:
     """Write a file so that, whatever happens, it holds either all of the old content or all of the new.
 
+    Text is written as UTF-8; see `writing_atomic`, which takes what does not fit into memory.
+    """
+    with writing_atomic(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def writing_atomic(path: str | Path) -> Iterator[BinaryIO]:
+    """Give a file to write to that takes the place of `path` when the body of the `with` ends well, and never else.
+
     It is written aside in the same folder (created if need be), synced, renamed into place, and the folder is synced:
-    when this returns, the content also outlives a power cut. Text is written as UTF-8.
+    when this returns, the content also outlives a power cut.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    data = content.encode() if isinstance(content, str) else content
     try:
         with aside.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
