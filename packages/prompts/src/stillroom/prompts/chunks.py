@@ -14,7 +14,7 @@ CLOSERS = np.array([ord(c) for c in "\"')]}»”’」』）】》"], dtype=np.u
 NEWLINES = np.array([0x0A, 0x0B, 0x0C, 0x0D, 0x85, 0x2028, 0x2029], dtype=np.uint32)
 
 
-def cut(text: str, start: np.ndarray, end: np.ndarray, limit: int) -> np.ndarray:
+def cut(codes: np.ndarray, start: np.ndarray, end: np.ndarray, limit: int) -> np.ndarray:
     """Return where chunks begin, and the end of the last: token indices from 0 to the number of tokens.
 
     No chunk is longer than `limit` tokens. There are about as few chunks as can be, of about the same length, so that
@@ -22,13 +22,15 @@ def cut(text: str, start: np.ndarray, end: np.ndarray, limit: int) -> np.ndarray
 
     Parameters
     ----------
+    codes
+        (characters,) uint32, the code points of the text.
     start, end
         (tokens,) character positions in the text, both ascending.
     """
     count = len(start)
     if count <= limit:
         return np.array([0, count] if count else [0], dtype=np.int64)
-    sentences, words, characters = _boundaries(text, start, end)
+    sentences, words, characters = _boundaries(codes, start, end)
     cuts = [0]
     while (left := count - cuts[-1]) > limit:
         even = -(-left // -(-left // limit))  # the length of chunks if all that is left were cut evenly
@@ -41,10 +43,9 @@ def cut(text: str, start: np.ndarray, end: np.ndarray, limit: int) -> np.ndarray
     return np.array([*cuts, count], dtype=np.int64)
 
 
-def _boundaries(text: str, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _boundaries(codes: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the tokens that begin a sentence, a word after white space, and a character."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    last = codes[np.maximum(end - 1, start)]
+    last = codes[np.maximum(end - 1, 0)]
     spaced = start[1:] > end[:-1]
     stop = np.isin(last, STOPS)
     stop[1:] |= stop[:-1] & np.isin(last[1:], CLOSERS)

@@ -7,9 +7,10 @@ a two-label head. It knows tokens and their probabilities; it does not know word
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,15 @@ import numpy as np
 from stillroom.core.errors import DataError, ModelError
 from stillroom.prompts.batching import Frame, batches
 from stillroom.prompts.chunks import cut
+from stillroom.prompts.pieces import pieces, reads_pieces
 
 LONGEST = 512  # tokens a chunk, special ones included: what LLMLingua-2 was trained on, whatever more a model takes
-BUDGET = {"cpu": 2**12, "cuda": 2**16}  # tokens a batch, padding included; more is no faster
+# rows are padded to a multiple of the first; the second is tokens a batch, padding included: more leave a CPU's caches
+BATCHES = {"cpu": (8, 2**11), "cuda": (64, 2**16)}
+AT_ONCE = 256  # pieces of text whose tokens are held as Python objects at the same time
 KEEP = 1  # the label of the tokens that stay
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
+BLANK = np.array([chr(code).isspace() for code in range(0x3002)])  # the last entry stands for all later characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +39,8 @@ class Tokens:
     ids
         (tokens,) int64, without special tokens.
     start, end
-        (tokens,) character positions in the text, without the white space that some tokenizers count in.
+        (tokens,) character positions in the text, less the white space that some tokenizers count as part of a token;
+        a token that is nothing else is empty.
     chunks
         Where chunks begin, and the end of the last, as indices into `ids`: [0, …, tokens].
     """
@@ -49,13 +56,22 @@ class Tokens:
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A token classifier and its tokenizer; threads may share one. Make it with `from_pretrained`."""
+    """A token classifier and its tokenizer; threads may share one. Make it with `from_pretrained`.
+
+    Attributes
+    ----------
+    model, tokenizer
+        The network, in evaluation mode, and its fast tokenizer.
+    frame
+        The special tokens around each chunk.
+    limit
+        The most tokens of a text that the network reads at once.
+    """
 
     model: Any
     tokenizer: Any
     frame: Frame
     limit: int
-    source: str
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, device: str = "cpu", dtype: str = "auto") -> Scorer:
@@ -64,24 +80,38 @@ class Scorer:
         Parameters
         ----------
         dtype
-            `auto`: float32 on a CPU, where half precision is slow or inexact, else what the checkpoint was saved in.
-            Or `float32`, `bfloat16`, `float16`.
+            `auto`: float32 on a CPU, whatever the checkpoint holds, since few CPUs are fast at half precision;
+            elsewhere what the checkpoint holds. `float32`, `bfloat16` (faster on CPUs with AVX512-BF16 or AMX) or
+            `float16`; `int8` on CPUs with VNNI: the fastest there, with a scale for each row of a weight and for
+            each token.
 
         Raises
         ------
         ModelError
-            No such model, no token classifier with two labels, no fast tokenizer, or an unknown dtype.
+            No such model, no token classifier with two labels, no fast tokenizer, an unknown dtype or device, or int8
+            where it is not faster.
         """
-        return cls.of(*_load(str(name_or_path), device, dtype), str(name_or_path))
+        network, tokenizer = _load(str(name_or_path), _weights(device, dtype))
+        if network.config.num_labels != 2:
+            raise ModelError(
+                f"{name_or_path} has {network.config.num_labels} labels where two are needed, drop and keep: "
+                "take an LLMLingua-2 checkpoint, or train one with `stillroom prompts train`."
+            )
+        if not tokenizer.is_fast or len(tokenizer) <= len(tokenizer.all_special_ids):
+            raise ModelError(
+                f"{name_or_path} has no fast tokenizer, which alone says where its tokens lie in a text: "
+                "save one beside the weights (tokenizer.json)."
+            )
+        return cls.of(_prepared(network.to(device).eval(), dtype), tokenizer)
 
     @classmethod
-    def of(cls, network: Any, tokenizer: Any, source: str = "") -> Scorer:
+    def of(cls, network: Any, tokenizer: Any) -> Scorer:
         """Score with a network and a tokenizer that are in memory already, and may go on being trained."""
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.backend_tokenizer.encode_special_tokens = True  # "[SEP]" in a text is text
         frame = _frame(tokenizer)
-        return cls(network, tokenizer, frame, _longest(network, tokenizer) - len(frame), source)
+        return cls(network, tokenizer, frame, _longest(network, tokenizer) - len(frame))
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of each text, cut into chunks that the model can read.
@@ -89,121 +119,162 @@ class Scorer:
         Raises
         ------
         DataError
-            A text that is no Unicode text (lone surrogates).
+            A text that holds half a character (a lone surrogate).
         """
-        for text in texts:
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise DataError(
-                    f"A text holds half a character (a lone surrogate) at position {error.start}: "
-                    "decode it with errors='replace' first."
-                ) from error
-        encodings = self.tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [self._tokens(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
+        texts = list(texts)
+        codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        if np.any((codes >= 0xD800) & (codes < 0xE000)):
+            raise DataError("A text holds half a character (a lone surrogate): decode it with errors='replace' first.")
+        parts = [pieces(text) if self._reads_pieces else [text] for text in texts]
+        counts, ids, spans = self._encode(list(chain.from_iterable(parts)))
+        lengths = np.array([len(part) for part in chain.from_iterable(parts)], dtype=np.int64)
+        spans += np.repeat(np.cumsum(lengths) - lengths, counts)[:, None]  # positions in all texts laid end to end
+        start, end = _trimmed(codes, spans[:, 0], spans[:, 1])
+        tokens = np.append(0, np.cumsum(counts))[np.append(0, np.cumsum([len(part) for part in parts], dtype=int))]
+        characters = np.append(0, np.cumsum([len(text) for text in texts], dtype=int))
+        return [
+            self._tokens(codes[low:high], ids[first:last], start[first:last] - low, end[first:last] - low)
+            for (first, last), (low, high) in zip(pairwise(tokens), pairwise(characters), strict=True)
+        ]
 
-    def _tokens(self, text: str, encoding: Any) -> Tokens:
-        ids = np.array(encoding.ids, dtype=np.int64)
-        start, end = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2).T
-        start = _trimmed(text, start, end)
-        return Tokens(ids, start, end, cut(text, start, end, self.limit))
+    @cached_property
+    def _reads_pieces(self) -> bool:
+        return reads_pieces(self.tokenizer.backend_tokenizer)
+
+    def _encode(self, parts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return how many tokens each part has, their ids (tokens,) and their positions in their part (tokens, 2)."""
+        counts, ids, spans = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for place in range(0, len(parts), AT_ONCE):
+            encodings = self.tokenizer.backend_tokenizer.encode_batch(
+                parts[place : place + AT_ONCE], add_special_tokens=False
+            )
+            counts += [len(encoding) for encoding in encodings]
+            ids.append(_flat(encoding.ids for encoding in encodings))
+            spans.append(_flat(chain.from_iterable(encoding.offsets) for encoding in encodings))
+        return np.array(counts, dtype=np.int64), np.concatenate(ids), np.concatenate(spans).reshape(-1, 2)
+
+    def _tokens(self, codes: np.ndarray, ids: np.ndarray, start: np.ndarray, end: np.ndarray) -> Tokens:
+        return Tokens(ids, start, end, cut(codes, start, end, self.limit))
 
     def probabilities(self, messages: Iterable[Tokens]) -> list[np.ndarray]:
         """Return the probability of being kept of each token, one float32 array (tokens,) a message.
 
-        The chunks of all messages run together, those of like length in one batch; in float32 a token's probability
-        does not depend on what else is in its batch (beyond 1e-6).
+        The chunks of all messages run together, those of one width in a batch. A token's probability does not depend
+        on what else is in its batch: to 1e-6 in float32, and on CPUs bit for bit where oneDNN multiplies matrices.
         """
         import torch
 
         messages = list(messages)
-        sizes = np.array([len(tokens) for tokens in messages], dtype=np.int64)
-        offsets = np.concatenate(([0], np.cumsum(sizes)))
-        chosen = np.empty(offsets[-1], dtype=np.float32)
-        if len(chosen):
-            ids = np.concatenate([tokens.ids for tokens in messages])
-            begins = np.concatenate(
-                [tokens.chunks[:-1] + offset for tokens, offset in zip(messages, offsets, strict=False)]
-            )
-            ends = np.concatenate(
-                [tokens.chunks[1:] + offset for tokens, offset in zip(messages, offsets, strict=False)]
-            )
-            device = self.model.device
-            with torch.inference_mode():
-                for batch in batches(ids, begins, ends, self.frame, BUDGET.get(device.type, BUDGET["cuda"])):
-                    mask = np.arange(batch.ids.shape[1]) < batch.lengths[:, None]
-                    logits = self.model(
-                        input_ids=torch.from_numpy(batch.ids).to(device),
-                        attention_mask=torch.from_numpy(mask).to(device),
-                    ).logits
-                    kept = logits.float().softmax(-1)[..., KEEP].cpu().numpy()
-                    chosen[batch.places] = kept[batch.inside]
-        return [chosen[begin:end] for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
+        offsets = np.append(0, np.cumsum([len(tokens) for tokens in messages], dtype=np.int64))
+        kept = np.empty(offsets[-1], dtype=np.float32)
+        if not len(kept):
+            return [kept] * len(messages)
+        ids = np.concatenate([tokens.ids for tokens in messages])
+        shifted = [tokens.chunks + offset for tokens, offset in zip(messages, offsets[:-1], strict=True)]
+        begins = np.concatenate([chunks[:-1] for chunks in shifted])
+        ends = np.concatenate([chunks[1:] for chunks in shifted])
+        device = self.model.device
+        step, budget = BATCHES.get(device.type, BATCHES["cuda"])
+        widest = self.limit + len(self.frame)
+        with torch.inference_mode():
+            for batch in batches(ids, begins, ends, self.frame, widest=widest, step=step, budget=budget):
+                padded, mask = (torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask))
+                logits = self.model(input_ids=padded, attention_mask=mask).logits
+                kept[batch.places] = logits.float().softmax(-1)[..., KEEP].cpu().numpy()[batch.inside]
+        return [kept[begin:end] for begin, end in pairwise(offsets)]
 
     @cached_property
     def fingerprint(self) -> str:
-        """A sha256 (hex) of every weight and of the tokenizer: the same model gives the same, wherever it lay."""
+        """A sha256 (hex) of the tokenizer and of every weight as loaded, wherever the model lay."""
         import torch
 
         digest = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
 
 
-def _trimmed(text: str, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _flat(numbers: Iterator[Iterable[int]]) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(numbers), dtype=np.int64)
+
+
+def _trimmed(codes: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Move starts past the white space that byte-level and SentencePiece tokenizers count as part of a token."""
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-    positions = np.arange(len(codes) + 1)
-    blank = np.isin(codes, BLANKS)
-    positions[:-1][blank] = len(codes)
-    following = np.minimum.accumulate(positions[::-1])[::-1]  # the next character that is not blank
-    return np.minimum(following[start], end)
+    blank = BLANK[np.minimum(codes, len(BLANK) - 1)]
+    begins = np.flatnonzero((start < end) & np.append(blank, False)[start])
+    if len(begins):
+        inked = np.append(np.flatnonzero(~blank), len(codes))
+        start[begins] = np.minimum(inked[np.searchsorted(inked, start[begins])], end[begins])
+    return start, end
 
 
-BLANKS = np.array([code for code in range(0x3001) if chr(code).isspace()], dtype=np.uint32)
-
-
-def _load(source: str, device: str, dtype: str) -> tuple[Any, Any]:
+def _weights(device: str, dtype: str) -> Any:
+    """Return what transformers calls the dtype to load weights in."""
     import torch
+
+    from stillroom.prompts.precision import runs_int8
+
+    try:
+        on_cpu = torch.device(device).type == "cpu"
+    except RuntimeError as error:
+        raise ModelError(f"There is no device {device!r}: take cpu, or cuda where there is a GPU.") from error
+    if dtype not in DTYPES:
+        raise ModelError(f"There is no dtype {dtype!r}: take one of {', '.join(DTYPES)}.")
+    if dtype == "int8" and not (on_cpu and runs_int8()):
+        raise ModelError("int8 is for CPUs with VNNI instructions, which is not what this runs on: take bfloat16.")
+    if dtype == "auto" and not on_cpu:
+        return "auto"
+    return torch.float32 if dtype in ("auto", "int8") else getattr(torch, dtype)
+
+
+def _load(source: str, weights: Any) -> tuple[Any, Any]:
     from transformers import AutoModelForTokenClassification, AutoTokenizer
+    from transformers.utils import logging
 
     from stillroom.core.hub import cache_only_without_network
 
-    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if dtype == "auto":
-        wanted: Any = torch.float32 if torch.device(device).type == "cpu" else "auto"
-    elif dtype in dtypes:
-        wanted = dtypes[dtype]
-    else:
-        raise ModelError(f"There is no dtype {dtype!r}: take auto, {', '.join(dtypes)}.")
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with cache_only_without_network():
-            network, info = AutoModelForTokenClassification.from_pretrained(
-                source, dtype=wanted, trust_remote_code=False, output_loading_info=True
+            network, loading = AutoModelForTokenClassification.from_pretrained(
+                source, dtype=weights, trust_remote_code=False, output_loading_info=True
             )
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{source} cannot be loaded as a token classifier: {str(error).splitlines()[0]}") from error
-    if info["missing_keys"] or network.config.num_labels != 2:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(f"{source} cannot be loaded as a token classifier: {reason}") from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    if loading["missing_keys"]:
         raise ModelError(
-            f"{source} is no token classifier with two labels (drop, keep): take an LLMLingua-2 checkpoint, "
-            "or train one with `stillroom prompts train`."
+            f"{source} is no trained token classifier (it lacks {min(loading['missing_keys'])}): take an LLMLingua-2 "
+            "checkpoint, or train one with `stillroom prompts train`."
         )
-    if not tokenizer.is_fast:
-        raise ModelError(f"{source} has no fast tokenizer (tokenizer.json), which says where tokens lie in a text.")
-    return network.to(device).eval(), tokenizer
+    return network, tokenizer
+
+
+def _prepared(network: Any, dtype: str) -> Any:
+    """Put the linear layers into the form that is fastest here; the head stays as it is."""
+    import torch
+
+    from stillroom.prompts.precision import Int8Linear, PackedLinear, replace_linear
+
+    if dtype == "int8":
+        replace_linear(network, Int8Linear, network.config.num_labels)
+    elif network.device.type == "cpu" and network.dtype == torch.float32 and torch.backends.mkldnn.is_available():  # type: ignore
+        replace_linear(network, PackedLinear, network.config.num_labels)
+    return network
 
 
 def _frame(tokenizer: Any) -> Frame:
-    """Read off how the tokenizer frames a text with special tokens."""
+    """Read off how the tokenizer frames a text."""
     encoding = tokenizer.backend_tokenizer.encode("a", add_special_tokens=True)
-    special = encoding.special_tokens_mask
-    first = special.index(0) if 0 in special else len(special)
-    last = len(special) - special[::-1].index(0) if 0 in special else len(special)
+    text = np.flatnonzero(np.array(encoding.special_tokens_mask) == 0)
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    return Frame(tuple(encoding.ids[:first]), tuple(encoding.ids[last:]), padding)
+    return Frame(tuple(encoding.ids[: text[0]]), tuple(encoding.ids[text[-1] + 1 :]), padding)
 
 
 def _longest(network: Any, tokenizer: Any) -> int:
@@ -212,4 +283,4 @@ def _longest(network: Any, tokenizer: Any) -> int:
     positions = getattr(network.config, "max_position_embeddings", LONGEST)
     if table is not None and table.padding_idx is not None:  # RoBERTa counts positions from after the padding's
         positions -= table.padding_idx + 1
-    return min(LONGEST, positions, tokenizer.model_max_length)
+    return min(LONGEST, int(positions), int(tokenizer.model_max_length))
