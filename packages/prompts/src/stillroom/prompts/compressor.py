@@ -63,7 +63,7 @@ class Job:
     name: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Compressor:
     """Compresses texts and chat messages; threads may share one, and processes may be sent one.
 
@@ -220,6 +220,9 @@ class Compressor:
                 name, dtype="float32" if device == "cpu" else "auto", trust_remote_code=False
             )
         return network.to(device).eval()
+
+    def __repr__(self) -> str:
+        return f"<Compressor {self._loaded[0] if self._loaded else type(self.scorer.model).__name__}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be sent to another process as the name of the model, where it has one."""

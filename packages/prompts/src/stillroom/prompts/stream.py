@@ -91,8 +91,8 @@ class BatchCompressor:
         }
 
 
-def windows(prompts: Iterable[Prompt], most: int = PROMPTS) -> Iterator[tuple[int, list[Prompt]]]:
-    """Yield the prompts in stretches of bounded size, with the number of the first."""
+def windows(prompts: Iterable[Prompt], most: int) -> Iterator[tuple[int, list[Prompt]]]:
+    """Yield the prompts in stretches of at most so many and of about `CHARACTERS`, with the number of the first."""
     first, window, size = 0, [], 0
     for prompt in prompts:
         window.append(prompt)
@@ -107,7 +107,7 @@ def windows(prompts: Iterable[Prompt], most: int = PROMPTS) -> Iterator[tuple[in
 def _here(compressor: Compressor, prompts: Iterable[Prompt], options: Options) -> Iterator[Compressed]:
     waiting: tuple[list[Job], Future[None]] | None = None
     with ThreadPoolExecutor(1) as thread:
-        for first, window in windows(prompts):
+        for first, window in windows(prompts, PROMPTS):
             jobs = compressor.read(window, options, first)
             scored = thread.submit(compressor.score, jobs)
             if waiting is not None:
