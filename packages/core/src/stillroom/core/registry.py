@@ -71,7 +71,7 @@ class ResolvedModel:
 
 def names(group: str) -> list[str]:
     """Return the sorted names registered in `group` (such as `"stillroom.models"`); nothing is imported."""
-    return sorted({entry.name for entry in _entries(tuple(sys.path)).select(group=group)})
+    return sorted({entry.name for entry in _entries(group, tuple(sys.path))})
 
 
 def get(group: str, name: str) -> Any:
@@ -93,15 +93,15 @@ def get(group: str, name: str) -> Any:
         raise _error(group)(message) from error
 
 
-@lru_cache(maxsize=2)
-def _entries(path: tuple[str, ...]) -> EntryPoints:
-    """All entry points on this `sys.path`: reading every package's metadata again would cost 20 ms a name."""
-    return entry_points()
+@lru_cache(maxsize=16)
+def _entries(group: str, path: tuple[str, ...]) -> EntryPoints:
+    """The entry points of a group on this `sys.path`: reading every package's metadata again costs 20 ms a name."""
+    return entry_points(group=group)
 
 
 def entry_point(group: str, name: str) -> EntryPoint:
     """Return the entry point itself, not imported; raises as `get` does."""
-    found = list(_entries(tuple(sys.path)).select(group=group, name=name))
+    found = list(_entries(group, tuple(sys.path)).select(name=name))
     if not found:
         raise _error(group)(f"there is no {_noun(group)} {name!r}; {_nearest(name, names(group))}")
     if len({entry.value for entry in found}) > 1:
