@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+BETWEEN = "\n\n"  # the texts of several messages, where they are shown as one
+
 
 @dataclass(frozen=True, repr=False)
 class Compressed:

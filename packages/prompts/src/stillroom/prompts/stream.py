@@ -17,7 +17,8 @@ from typing import Any
 
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.prompts.compressed import Compressed
-from stillroom.prompts.compressor import Compressor, Job, Prompt
+from stillroom.prompts.compressor import Compressor
+from stillroom.prompts.jobs import Job, Prompt
 from stillroom.prompts.options import Options
 
 PROMPTS = 1024  # a window ends after so many prompts,
