@@ -7,10 +7,10 @@ a two-label head. It knows tokens and their probabilities; it does not know word
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,12 @@ import numpy as np
 from stillroom.core.errors import DataError, ModelError
 from stillroom.prompts.batching import Frame, batches
 from stillroom.prompts.chunks import cut
-from stillroom.prompts.pieces import pieces, reads_pieces
+from stillroom.prompts.encoding import encode
+from stillroom.prompts.pieces import cuts_at
 
 LONGEST = 512  # tokens a chunk, special ones included: what LLMLingua-2 was trained on, whatever more a model takes
 # rows are padded to a multiple of the first; the second is tokens a batch, padding included: more leave a CPU's caches
 BATCHES = {"cpu": (8, 2**11), "cuda": (64, 2**16)}
-AT_ONCE = 256  # pieces of text whose tokens are held as Python objects at the same time
-KEEP = 1  # the label of the tokens that stay
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 BLANK = np.array([chr(code).isspace() for code in range(0x3002)])  # the last entry stands for all later characters
 
@@ -122,36 +121,23 @@ class Scorer:
             A text that holds half a character (a lone surrogate).
         """
         texts = list(texts)
-        codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        if np.any((codes >= 0xD800) & (codes < 0xE000)):
-            raise DataError("A text holds half a character (a lone surrogate): decode it with errors='replace' first.")
-        parts = [pieces(text) if self._reads_pieces else [text] for text in texts]
-        counts, ids, spans = self._encode(list(chain.from_iterable(parts)))
-        lengths = np.array([len(part) for part in chain.from_iterable(parts)], dtype=np.int64)
-        spans += np.repeat(np.cumsum(lengths) - lengths, counts)[:, None]  # positions in all texts laid end to end
-        start, end = _trimmed(codes, spans[:, 0], spans[:, 1])
-        tokens = np.append(0, np.cumsum(counts))[np.append(0, np.cumsum([len(part) for part in parts], dtype=int))]
-        characters = np.append(0, np.cumsum([len(text) for text in texts], dtype=int))
+        codes = _codes(texts)
+        encoded = encode(self.tokenizer.backend_tokenizer, texts, codes, self._blanks)
+        start = _trimmed(codes, encoded.start, encoded.end)
+        tokens = np.append(0, np.cumsum(encoded.counts))
+        characters = np.append(0, np.cumsum([len(text) for text in texts], dtype=np.int64))
         return [
-            self._tokens(codes[low:high], ids[first:last], start[first:last] - low, end[first:last] - low)
-            for (first, last), (low, high) in zip(pairwise(tokens), pairwise(characters), strict=True)
+            self._tokens(codes[low:high], encoded.ids[a:b], start[a:b] - low, encoded.end[a:b] - low)
+            for (a, b), (low, high) in zip(pairwise(tokens), pairwise(characters), strict=True)
         ]
 
-    @cached_property
-    def _reads_pieces(self) -> bool:
-        return reads_pieces(self.tokenizer.backend_tokenizer)
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has; raises as `tokenize` does."""
+        return int(encode(self.tokenizer.backend_tokenizer, [text], _codes([text]), self._blanks).counts[0])
 
-    def _encode(self, parts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return how many tokens each part has, their ids (tokens,) and their positions in their part (tokens, 2)."""
-        counts, ids, spans = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for place in range(0, len(parts), AT_ONCE):
-            encodings = self.tokenizer.backend_tokenizer.encode_batch(
-                parts[place : place + AT_ONCE], add_special_tokens=False
-            )
-            counts += [len(encoding) for encoding in encodings]
-            ids.append(_flat(encoding.ids for encoding in encodings))
-            spans.append(_flat(chain.from_iterable(encoding.offsets) for encoding in encodings))
-        return np.array(counts, dtype=np.int64), np.concatenate(ids), np.concatenate(spans).reshape(-1, 2)
+    @cached_property
+    def _blanks(self) -> str:
+        return cuts_at(self.tokenizer.backend_tokenizer)
 
     def _tokens(self, codes: np.ndarray, ids: np.ndarray, start: np.ndarray, end: np.ndarray) -> Tokens:
         return Tokens(ids, start, end, cut(codes, start, end, self.limit))
@@ -179,8 +165,9 @@ class Scorer:
         with torch.inference_mode():
             for batch in batches(ids, begins, ends, self.frame, widest=widest, step=step, budget=budget):
                 padded, mask = (torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask))
-                logits = self.model(input_ids=padded, attention_mask=mask).logits
-                kept[batch.places] = logits.float().softmax(-1)[..., KEEP].cpu().numpy()[batch.inside]
+                logits = self.model(input_ids=padded, attention_mask=mask).logits.float().cpu().numpy()
+                drop, keep = logits[batch.inside].T
+                kept[batch.places] = np.exp(-np.logaddexp(0, drop - keep))  # softmax over the two
         return [kept[begin:end] for begin, end in pairwise(offsets)]
 
     @cached_property
@@ -195,18 +182,22 @@ class Scorer:
         return digest.hexdigest()
 
 
-def _flat(numbers: Iterator[Iterable[int]]) -> np.ndarray:
-    return np.fromiter(chain.from_iterable(numbers), dtype=np.int64)
+def _codes(texts: Sequence[str]) -> np.ndarray:
+    """Return the code points of all texts, one after the other."""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    if np.any((codes >= 0xD800) & (codes < 0xE000)):
+        raise DataError("A text holds half a character (a lone surrogate): decode it with errors='replace' first.")
+    return codes
 
 
-def _trimmed(codes: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _trimmed(codes: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Move starts past the white space that byte-level and SentencePiece tokenizers count as part of a token."""
     blank = BLANK[np.minimum(codes, len(BLANK) - 1)]
     begins = np.flatnonzero((start < end) & np.append(blank, False)[start])
-    if len(begins):
-        inked = np.append(np.flatnonzero(~blank), len(codes))
-        start[begins] = np.minimum(inked[np.searchsorted(inked, start[begins])], end[begins])
-    return start, end
+    inked = np.append(np.flatnonzero(~blank), len(codes))
+    moved = start.copy()
+    moved[begins] = np.minimum(inked[np.searchsorted(inked, start[begins])], end[begins])
+    return moved
 
 
 def _weights(device: str, dtype: str) -> Any:
