@@ -12,15 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _FENCE = re.compile(r"\n[ \t>]*+(`{3,}+|~{3,}+)[ \t]*([^\n`]*+)(?=\n|\Z)")
-_TICKS = re.compile(r"`++|\n[ \t\r]*+(?=\n)")
+_TICKS = re.compile(r"`++(?:(?!\w)|(?<!\w`))")  # one between two letters is an apostrophe
 _HEADING = re.compile(
     r"\n {0,3}(?:#{1,6}[ \t][^\n]*+"  # ## heading
     r"|(?=[^\s>|=\-][^\n]{0,200}+\n {0,3}(?:={3,}+|-{3,}+)[ \t\r]*+(?:\n|\Z))[^\n]*+\n[^\n]*+)"  # underlined
 )
-_MARKER = re.compile(
-    r"\n[ \t]*+(?:>(?:[ \t]*+>)*+)?+"
-    r"(?:[ \t]*+(?:[-*+•‣◦–]|\(?(?:\d{1,9}|[A-Za-z]|[ivx]{1,5})[.)])(?:[ \t]+\[[ xX]\])?(?=[ \t]))?+"
-)
+_ITEM = r"(?:[-*+•‣◦–]|\(?(?:\d{1,9}|[A-Za-z]|[ivx]{1,5})[.)])(?:[ \t]+\[[ xX]\])?(?=[ \t])"
+_MARKER = re.compile(rf"\n[ \t]*+(?:>(?:[ \t]*+>)*+(?:[ \t]*+{_ITEM})?+|{_ITEM})")
 _RULER = re.compile(r"\n[ \t]*+\|?+[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?+[ \t\r]*+(?=\n|\Z)")
 
 
@@ -56,17 +54,16 @@ def _fence(opening: re.Match[str], close: int, end: int) -> Fence:
 
 
 def inline_code(lines: str, fenced: Iterable[Fence]) -> Iterator[tuple[int, int]]:
-    """Yield `code` between runs of backticks of one length, within a paragraph and outside the fenced blocks."""
+    """Yield `code` between runs of backticks of one length, within a line and outside of fenced blocks."""
     begin = 0
     for start, end in [*((fence.start, fence.end) for fence in fenced), (len(lines), len(lines))]:
-        paragraph: list[tuple[int, int]] = []
+        line: list[tuple[int, int]] = []
         for match in _TICKS.finditer(lines, begin, start):
-            if match[0][0] == "`":
-                paragraph.append(match.span())
-            else:
-                yield from _pairs(paragraph)
-                paragraph = []
-        yield from _pairs(paragraph)
+            if line and lines.find("\n", line[-1][1], match.start()) >= 0:
+                yield from _pairs(line)
+                line = []
+            line.append(match.span())
+        yield from _pairs(line)
         begin = end + 1
 
 
@@ -90,9 +87,7 @@ def headings(lines: str) -> Iterator[tuple[int, int]]:
 
 def markers(lines: str) -> Iterator[tuple[int, int]]:
     """Yield what makes a line an item or a quotation: indentation, >, and the marker (-, 1., a), - [x])."""
-    for match in _MARKER.finditer(lines):
-        if not match[0].isspace():
-            yield match.start(), match.end() - 1
+    return ((match.start(), match.end() - 1) for match in _MARKER.finditer(lines))
 
 
 def tables(lines: str) -> Iterator[tuple[int, int]]:

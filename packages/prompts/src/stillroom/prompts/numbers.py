@@ -50,6 +50,7 @@ no nos nr nº num art abs p pp s v ver version vol ch chap kap fig abb eq
 
 _DIGIT = r"\d¼-¾⅐-⅞"
 _SIGN = r"#$€£¥₹₽₩₺₫฿¢§№±~≈<>≤≥+\-−"
+_GAPS = {" ", "\u00a0", "\u202f", "."}
 _SPACE = "[ \u00a0\u202f]"
 _CJK_DIGIT = "零〇一二三四五六七八九十百千万億亿两兩"
 _CJK_UNIT = (
@@ -60,7 +61,8 @@ _NUMBER = re.compile(
     rf"[{_DIGIT}{_SIGN}]"
     rf"(?:(?<=[{_DIGIT}])|[{_SIGN}]{{0,2}}+{_SPACE}?+(?:\d|[.](?=\d)))"
     r"(?<!\\u.)(?<!\\u..)(?<!\\u...)(?<!\\u....)"  # not the digits of JSON's \u00e9
-    rf"(?:[{_DIGIT}{LETTERS}]|[.,:/'’·⁄×^–−\-](?=\d)|,?{_SPACE}(?=\d)|{_SPACE}?\(\d{{1,5}}\){_SPACE}?(?=\d)|{_CJK_UNIT})*+"
+    rf"(?:[{_DIGIT}{LETTERS}]|[.,:;/'’·⁄×^–=*{_SIGN}](?=\d)|[-‐'’._@/&+=](?=[{LETTERS}])|,?{_SPACE}(?=\d)"
+    rf"|{_SPACE}?\(\d{{1,5}}\){_SPACE}?(?=\d)|{_CJK_UNIT})*+"
     rf"(?:{_SPACE}?[%‰％°℃℉€$£¥₹₽₩₺¢′″](?:[CF](?!\w))?)?"
 )
 _AREA_CODE = re.compile(rf"\(\d{{2,5}}\){_SPACE}?[\d\-/]")
@@ -68,22 +70,18 @@ _CJK_NUMBER = re.compile(f"[第{_CJK_DIGIT}][{_CJK_DIGIT}]+(?:{_CJK_UNIT})*")  #
 _UNITS = frozenset((UNITS + MONTHS).split())
 _LEADERS = frozenset((LEADERS + MONTHS).split())
 _UNIT = re.compile(
-    rf"(?:{_SPACE}|-)?(?:(?:de|of|per|pro|par|por) )?([ap]\.m\.|[^\W\d_]{{1,16}}+|[€$£¥₹₽₩₺])[²³]?(?:/[^\W\d_]+[²³]?)?"
+    rf"(?:{_SPACE}|-)?(?:(?:de|of|per|pro|par|por) )?([ap]\.m\.|[^\W\d_]{{1,16}}+|[€$£¥₹₽₩₺])(?: del? (?=\d))?"
 )
-_LEADER = re.compile(rf"(?<![\w'’])([^\W\d_]{{1,9}})\.?{_SPACE}?\Z")
 
 
 def numbers(text: str) -> Iterator[tuple[int, int]]:
     """Yield where the numbers are, each with its sign, currency, unit or month."""
     for match in _NUMBER.finditer(text):
         start, end = match.span()
-        before = text[max(0, start - 2) : start]
-        if before[-1:] == "." and not before[:-1].strip():
-            start -= 1  # .5
-        elif before[-1:] in (" ", "\u00a0", "\u202f", ".") and (
-            leader := _LEADER.search(text, max(0, start - 12), start)
-        ):
-            start = leader.start() if leader[1].lower() in _LEADERS else start
+        if text[start - 1 : start] in _GAPS:
+            leader = text[max(0, start - 12) : start].split()[-1:]  # long enough for "September. "
+            if leader and (leader[0] == "." or leader[0].lstrip("([").rstrip(".").lower() in _LEADERS):
+                start = text.rindex(leader[0], 0, start)
         if end - start <= 2 and text.startswith(". ", end):
             end += 1  # an ordinal of German and its neighbours: 3. Oktober
         for _ in range(3):  # 5 million euros, 3 Mio. €, 5 de enero de

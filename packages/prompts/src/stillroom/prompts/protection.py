@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from operator import itemgetter
 
 from stillroom.core.errors import RecipeError
 from stillroom.prompts.markdown import Fence, fences, headings, inline_code, markers, tables
@@ -69,17 +70,17 @@ def spans(
     lines = "\n" + text  # every line begins after a newline; and patterns that begin with a character are fast
     values = json_values(text, rates) if "json" in chosen else []
     blocks = yaml_blocks(text, rates) if "yaml" in chosen else []
-    found = [span for value in values for span in value_spans(text, value)]
+    found: list[tuple[int, int, float | None, str]] = [span for value in values for span in value_spans(text, value)]
     found += (span for block in blocks for span in block.spans)
     if "code" in chosen:
-        found += (Span(start, end, None, "code") for start, end in _code(text, lines, values, blocks))
+        found += ((start, end, None, "code") for start, end in _code(text, lines, values, blocks))
     for kind in chosen:
         if kind in _PASSES:
-            found += (Span(start, end, None, kind) for start, end in _PASSES[kind](text))
+            found += ((start, end, None, kind) for start, end in _PASSES[kind](text))
         elif kind in _BY_LINE:
-            found += (Span(start, end, None, kind) for start, end in _BY_LINE[kind](lines))
+            found += ((start, end, None, kind) for start, end in _BY_LINE[kind](lines))
     for pattern in compiled(patterns):
-        found += (Span(start, end, None, "pattern") for start, end in matches(text, pattern))
+        found += ((start, end, None, "pattern") for start, end in matches(text, pattern))
     return _apart(found)
 
 
@@ -119,15 +120,14 @@ def _covered(text: str, fence: Fence, ends: dict[int, int]) -> bool:
         position, covered = ends[position], True
 
 
-def _apart(found: list[Span]) -> list[Span]:
-    """Return the spans sorted, those that are kept trimmed so that none overlaps the one before it."""
-    found.sort(key=lambda span: (span.start, -span.end))
-    apart, reach = [], 0
-    for span in found:
-        if span.rate is not None:
-            apart.append(span)
-        elif span.end > reach:
-            apart.append(span if span.start >= reach else span._replace(start=reach))
-            reach = span.end
-    apart.sort(key=lambda span: span.start)
-    return apart
+def _apart(found: list[tuple[int, int, float | None, str]]) -> list[Span]:
+    """Return spans sorted by their start, those that are kept trimmed so that none overlaps the one before it."""
+    found.sort(key=itemgetter(0))
+    apart, rated, reach = [], [], 0
+    for start, end, rate, reason in found:
+        if rate is not None:
+            rated.append(Span(start, end, rate, reason))
+        elif end > reach:
+            apart.append(Span(max(start, reach), end, None, reason))
+            reach = end
+    return sorted(apart + rated, key=itemgetter(0)) if rated else apart
