@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from stillroom.prompts import encoding
 from stillroom.prompts.encoding import encode
@@ -51,3 +52,10 @@ def test_tokens_equal_those_of_any_texts_alone(scorers, unicode_texts, kind, dat
 
 def test_no_text_has_no_token(scorers):
     check(scorers["bert"].tokenizer.backend_tokenizer, [])
+
+
+def test_the_end_of_one_text_never_joins_the_middle_of_another():
+    letters = {letter: number for number, letter in enumerate(["a", "b", "c", "Ġ", "Ċ", "ĠĊ"])}
+    backend = Tokenizer(models.BPE(vocab=letters, merges=[("Ġ", "Ċ")]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    check(backend, ["a b ", "c\n\nb c", "a c\n", "b \nc", "a \n\nb \nc b "])

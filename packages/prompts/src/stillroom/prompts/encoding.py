@@ -58,7 +58,8 @@ def encode(backend: Any, texts: Sequence[str], codes: np.ndarray, blanks: str) -
     ends = np.append(begins[1:], len(whole))[: len(begins)]
     pieces = (whole[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
     number = np.fromiter((numbers.setdefault(piece, len(numbers)) for piece in pieces), dtype=np.int64)
-    distinct = _tokens_of_distinct(backend, list(numbers), set(number[np.isin(begins, edges)].tolist()))
+    at_edge = np.isin(begins, edges) | np.isin(ends, edges)
+    distinct = _tokens_of_distinct(backend, list(numbers), set(number[at_edge].tolist()))
     counts = distinct.counts[number]
     offsets = _ends(counts)
     token = np.arange(offsets[-1]) + np.repeat(_ends(distinct.counts)[number] - offsets[:-1], counts)
@@ -74,7 +75,8 @@ def encode(backend: Any, texts: Sequence[str], codes: np.ndarray, blanks: str) -
 def _tokens_of_distinct(backend: Any, pieces: list[str], alone: set[int]) -> Encoded:
     """Return the tokens of distinct pieces, positions counted from the beginning of each.
 
-    Those that a text was cut into are read side by side, as parts of one text; those that began a text are read alone.
+    Those with a cut at both ends are read side by side, as parts of one text; those that began or ended a text, which
+    may do so in any way, are read alone.
     """
     order = [*alone, *(number for number in range(len(pieces)) if number not in alone)]
     ordered = [pieces[number] for number in order]
