@@ -133,6 +133,15 @@ def test_a_fenced_block_of_json_or_yaml_is_data_and_of_anything_else_code():
     assert covered(text, '{"a": "b c"}', ["code"])
 
 
+def test_json_on_many_lines_is_not_taken_for_yaml():
+    text = json.dumps({"a": {"b": "one two", "c": ["three four"]}, "d": "five six"}, indent=2)
+    for before in ("", "name: of it\ndata:\n  "):
+        for part in ("one two", "three four", "five six"):
+            assert not covered(before + text, part), part
+        for part in ('"a": {', '"b": "', '"d": "'):
+            assert covered(before + text, part), part
+
+
 def test_headings_stay_whole_and_lists_and_quotes_keep_their_markers():
     text = "# One two\nthree\n\nFour five\n=========\n- six\n  1. seven\n- [ ] eight\n> nine\n> - ten\n#x\na) y\n"
     assert found(text, "heading") == ["# One two", "Four five\n========="]

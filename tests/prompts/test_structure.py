@@ -193,6 +193,11 @@ same-level:
 text: goes on
   over two lines, so
 flow: {a: b c, d: [e f, g]}
+later:
+  {g: h i,
+   j: k l}
+also:
+  "quoted: one two three"
 more: [one two,
   three four]
 anchor: &here some words there

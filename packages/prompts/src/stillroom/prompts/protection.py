@@ -36,7 +36,8 @@ _BY_LINE: dict[str, Pass] = {
     "table": tables,
 }
 DEFAULT = ("json", "yaml", "code", *_PASSES, *_BY_LINE)
-_DATA = {"json": "json", "jsonl": "json", "ndjson": "json", "yaml": "yaml", "yml": "yaml"}  # fences that hold data
+_DATA = ("json", "jsonl", "ndjson", "yaml", "yml")  # languages of fenced blocks that are data
+_WORD = re.compile(r"\S")
 
 
 def spans(
@@ -69,7 +70,7 @@ def spans(
     chosen = _chosen(kinds)
     lines = "\n" + text  # every line begins after a newline; and patterns that begin with a character are fast
     values = json_values(text, rates) if "json" in chosen else []
-    blocks = yaml_blocks(text, rates) if "yaml" in chosen else []
+    blocks = yaml_blocks(_without(text, values), rates) if "yaml" in chosen else []
     found: list[tuple[int, int, float | None, str]] = [span for value in values for span in value_spans(text, value)]
     found += (span for block in blocks for span in block.spans)
     if "code" in chosen:
@@ -94,14 +95,23 @@ def _chosen(kinds: Iterable[str]) -> list[str]:
     return chosen
 
 
+def _without(text: str, values: list[Value]) -> str:
+    """Blank out JSON, whose lines would pass for YAML."""
+    pieces: list[str] = []
+    end = 0
+    for value in values:
+        pieces += text[end : value.start], " " * (value.end - value.start)
+        end = value.end
+    return "".join([*pieces, text[end:]])
+
+
 def _code(text: str, lines: str, values: list[Value], blocks: list[Block]) -> Iterator[tuple[int, int]]:
     """Yield fenced blocks and inline code; of a fenced block that is JSON or YAML throughout, only the fences."""
     fenced = fences(lines)
     yield from inline_code(lines, fenced)
-    ends = {value.start: value.end for value in values}
-    stretches = {"json": ends, "yaml": {block.start: block.end for block in blocks}}
+    ends = {value.start: value.end for value in values} | {block.start: block.end for block in blocks}
     for fence in fenced:
-        if _covered(text, fence, stretches.get(_DATA.get(fence.language, ""), {})):
+        if fence.language in _DATA and _covered(text, fence, ends):
             yield fence.start, fence.inside
             yield fence.close, fence.end
         else:
@@ -110,14 +120,12 @@ def _code(text: str, lines: str, values: list[Value], blocks: list[Block]) -> It
 
 def _covered(text: str, fence: Fence, ends: dict[int, int]) -> bool:
     """Whether the inside of a fenced block is nothing but these stretches (their ends, by their start)."""
-    position, covered = fence.inside, False
-    while True:
-        position += len(text[position : fence.close]) - len(text[position : fence.close].lstrip())
-        if position >= fence.close:
-            return covered
-        if position not in ends:
+    position = fence.inside
+    while word := _WORD.search(text, position, fence.close):
+        if word.start() not in ends:
             return False
-        position, covered = ends[position], True
+        position = ends[word.start()]
+    return position > fence.inside
 
 
 def _apart(found: list[tuple[int, int, float | None, str]]) -> list[Span]:

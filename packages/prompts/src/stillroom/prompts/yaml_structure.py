@@ -21,7 +21,7 @@ _KEY = re.compile(rf"\n *+(?:- ++)*+{_NAME}")
 _LINE = re.compile(rf"\n( *+)((?:-(?: ++|(?=[\r\n]|\Z)))*+)(?:{_NAME})? *+([^\n]*+)")
 _PROPERTIES = re.compile(r"(?:[&!][^\s,{}\[\]]*+ *+)++")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2} *+(?:#.*+)?\Z")
-_QUOTED = re.compile(r"""(?:"((?:[^"\\\n]|\\.)*+)"|'((?:[^'\n]|'')*+)') *+(?:#.*+)?\Z""")
+_QUOTED = re.compile(r"""(?:"((?:[^"\\\n]|\\.)*+)"|'((?:[^'\n]|'')*+)')( *+(?:#.*+)?\Z)?""")
 _FIRST = re.compile(rf"[^\w\s]*+(?:(?:[{LETTERS}]++[^\w\s]*+)++|\S)?+")
 _NO_VALUE = re.compile(r"[%@`,\]}]|[-?:](?: |\Z)")
 _SIGNS = re.compile(r":(?: |\Z)|:\S|(?<= )#.*")
@@ -67,7 +67,7 @@ class _Reader:
         self.keys = self.end = 0
         self.open: list[tuple[int, object]] = []  # the column of each key that holds the line, and its rate
         self.floor = -1  # a line that is indented deeper than this column goes on with the value before it,
-        self.mode = "plain"  # which is plain text, a block scalar, or to be kept as it is
+        self.mode = "plain"  # which is plain text, a block scalar ("block"), to be kept as it is ("kept"), or to come
 
     def read(self, start: int) -> int:
         """Read on from the newline at `start`, and return where the first line is that is not YAML."""
@@ -76,7 +76,7 @@ class _Reader:
             stop = line.start(4) + len(value.rstrip())
             if dashes or name or value.strip():
                 deeper = len(indent) > self.floor >= 0
-                if deeper and self.mode != "plain":
+                if deeper and self.mode in ("block", "kept"):
                     good = self._more(start + 1, start + 1 + len(indent), stop)
                 elif name is not None:
                     good = self._key(name, len(indent) + len(dashes)) and self._value(start + 1, line.start(4), stop)
@@ -125,6 +125,7 @@ class _Reader:
             text = _PROPERTIES.match(lines, text, stop).end()  # type: ignore[union-attr]
             first = lines[text] if text < stop else ""
         if first in ("", "#"):
+            self.mode = "to come"
             return self._keep(start, min(text, stop) + len(first))
         if first in "{[*":
             self.mode = "kept"
@@ -136,7 +137,9 @@ class _Reader:
             if not (quoted := _QUOTED.match(lines, text, stop)):
                 self.mode = "kept"
                 return self._keep(start, stop)
-            inside, after = quoted.span(quoted.lastindex or 1)
+            if quoted[3] is None:
+                return False
+            inside, after = quoted.span(1 if first == '"' else 2)
             self._keep(start, inside)
             self._loose(inside, after)
             self.spans += (Span(a - 1, b - 1, None, "yaml") for a, b in escapes(lines, inside, after))
@@ -150,7 +153,7 @@ class _Reader:
         if self.mode == "block":
             self._loose(text, stop)
             return self._keep(start, _FIRST.match(self.lines, text, stop).end())  # type: ignore[union-attr]
-        return self._plain(start, text, stop)
+        return self._value(start, text, stop) if self.mode == "to come" else self._plain(start, text, stop)
 
     def _plain(self, start: int, text: int, stop: int) -> bool:
         signs = [sign.span() for sign in _SIGNS.finditer(self.lines, text, stop)]
