@@ -166,6 +166,11 @@ def _restoration() -> Restoration:
     return Restoration.learn(line for name in _CLEAN for line in _lines(_path(name)))
 
 
+def lines(name: str) -> Iterator[str]:
+    """Yield the lines of a file below STILLROOM_DATA/text; raises MissingError if it is not there."""
+    return _lines(_path(name))
+
+
 def _path(name: str) -> Path:
     """A file below STILLROOM_DATA."""
     folder = os.environ.get("STILLROOM_DATA")
