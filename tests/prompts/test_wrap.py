@@ -53,7 +53,7 @@ class Provider(BaseHTTPRequestHandler):
 
     def whole(self, body: dict) -> dict:
         head = {"id": "1", "created": 0, "model": "m"}
-        if self.path == "/v1/chat/completions":
+        if self.path.partition("?")[0].endswith("/chat/completions"):
             message = {"role": "assistant", "content": "four score"}
             choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
             return {**head, "object": "chat.completion", "choices": [choice]}
@@ -326,11 +326,23 @@ def test_the_asynchronous_client_does_the_same(client, compressor, server):
     assert all(body["messages"] == talk(short) for body in sent(server))
 
 
+def test_subclasses_of_the_client_keep_their_ways(client, compressor, server):
+    endpoint = str(client.base_url).removesuffix("/v1/")
+    with openai.AzureOpenAI(api_key="none", azure_endpoint=endpoint, api_version="2026-01-01") as azure:
+        wrapped = wrap(azure, compressor, 0.5)
+        wrapped.with_options(timeout=5).chat.completions.create(model="m", messages=talk(LONG))
+    [(path, body, _, _)] = server.requests
+    assert path == "/openai/deployments/m/chat/completions?api-version=2026-01-01"
+    assert len(body["messages"][1]["content"]) < len(LONG)
+    assert (type(wrapped).__name__, wrapped.saved.calls) == ("AzureOpenAI", 1)
+
+
 @pytest.mark.parametrize(
     ("policy", "options", "sentence"),
     [
         (None, {}, "how much to keep"),
         ({"user": 0.5}, {}, "how much to keep"),
+        ({"user": "keep", "tool": 7}, {"rate": 0.5}, r"policy of message 1 \(tool\) is 7"),
         (0.5, {"target_tokens": 9}, "target_tokens would make one message depend on others"),
         (0.5, {"question": "Why?"}, "question would make"),
         (None, {"rate": 2}, "rate=2"),

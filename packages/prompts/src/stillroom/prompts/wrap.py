@@ -142,6 +142,8 @@ class _Outgoing:
             if options.get(name) is not None:
                 raise RecipeError(f"{name} would make one message depend on others: give a rate or a threshold")
         asked = Options.read(options)
+        roles = policy if isinstance(policy, Mapping) else ("*",)
+        messages.plan([{"role": role, "content": ""} for role in roles], policy)  # refuses what is no policy
         policies = ({"*": None} | dict(policy)).values() if isinstance(policy, Mapping) else [policy]
         if not asked.says_how_much and any(one is None or one is True or one == "compress" for one in policies):
             raise RecipeError(
