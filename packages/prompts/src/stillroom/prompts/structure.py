@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from types import EllipsisType
 from typing import NamedTuple
 
 from stillroom.core.errors import RecipeError
 from stillroom.prompts.span import Span
 
 Rates = Mapping[str, float | None]
+Rate = float | None | EllipsisType  # `...`: no key says
 
 _OPEN = re.compile(r'\{(?=\s*+["}])|\[(?=\s*+(?:["{}\[\]\-0-9]|true|false|null))')
 _TOKEN = re.compile(  # a string, a number or name, or a bracket; and the mark after it
@@ -36,7 +38,7 @@ class Value(NamedTuple):
 
     start: int
     end: int
-    strings: tuple[tuple[int, int, object], ...]
+    strings: tuple[tuple[int, int, Rate], ...]
 
 
 def json_spans(text: str, rates: Rates | None = None) -> list[Span]:
@@ -63,7 +65,7 @@ def value_spans(text: str, value: Value) -> Iterator[Span]:
             continue
         yield Span(start, first, None, "json")
         if rate is not ...:
-            yield Span(first, last, rate, "json")  # type: ignore[arg-type]
+            yield Span(first, last, rate, "json")
         for begin, stop in escapes(text, first, last):
             yield Span(begin, stop, None, "json")
         start = last
@@ -85,14 +87,15 @@ def json_values(text: str, rates: Rates | None = None) -> list[Value]:
     the failure. So a megabyte of open brackets costs no more than a megabyte of JSON.
     """
     rates = checked(rates)
-    strings: list[tuple[int, int, object]] = []
+    strings: list[tuple[int, int, Rate]] = []
     found: list[tuple[int, int, int, int]] = []  # start and end in the text, and in `strings`
     match, position = _TOKEN.match, 0
     while opening := _OPEN.search(text, position):
         begin = position = opening.start()
         outside = len(found)
-        frames: list[tuple[int, bool, object, int]] = []  # what is open: start, is it an object, rate, strings before
-        expected, in_object, rate = VALUE, False, ...
+        frames: list[tuple[int, bool, Rate, int]] = []  # what is open: start, is it an object, rate, strings before
+        rate: Rate = ...
+        expected, in_object = VALUE, False
         while token := match(text, position):
             string, bracket, mark = token.groups()
             if bracket is None:
