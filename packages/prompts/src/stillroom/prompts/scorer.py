@@ -121,7 +121,9 @@ class Scorer:
             A text that holds half a character (a lone surrogate).
         """
         texts = list(texts)
-        codes = _codes(texts)
+        codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        if np.any((codes >= 0xD800) & (codes < 0xE000)):
+            raise DataError("A text holds half a character (a lone surrogate): decode it with errors='replace' first.")
         encoded = encode(self.tokenizer.backend_tokenizer, texts, codes, self._blanks)
         start = _trimmed(codes, encoded.start, encoded.end)
         tokens = np.append(0, np.cumsum(encoded.counts))
@@ -130,10 +132,6 @@ class Scorer:
             self._tokens(codes[low:high], encoded.ids[a:b], start[a:b] - low, encoded.end[a:b] - low)
             for (a, b), (low, high) in zip(pairwise(tokens), pairwise(characters), strict=True)
         ]
-
-    def count(self, text: str) -> int:
-        """Return how many tokens a text has; raises as `tokenize` does."""
-        return int(encode(self.tokenizer.backend_tokenizer, [text], _codes([text]), self._blanks).counts[0])
 
     @cached_property
     def _blanks(self) -> str:
@@ -180,14 +178,6 @@ class Scorer:
             digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
-
-
-def _codes(texts: Sequence[str]) -> np.ndarray:
-    """Return the code points of all texts, one after the other."""
-    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    if np.any((codes >= 0xD800) & (codes < 0xE000)):
-        raise DataError("A text holds half a character (a lone surrogate): decode it with errors='replace' first.")
-    return codes
 
 
 def _trimmed(codes: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
