@@ -312,6 +312,7 @@ def test_reference_mode_returns_what_llmlingua_returns(models, sentences, tmp_pa
     tokenizer.save_pretrained(tmp_path)
     options = {"rate": 0.5, "return_word_label": True}
     found = Compressor.from_pretrained(tmp_path, counter=len).compress(sentences, reference=True, **options)
+    options["use_context_level_filter"] = True  # the default of llmlingua's `compress_prompt`
     assert found == llmlingua.compress(network, tokenizer, sentences, count=len, **options)
 
 

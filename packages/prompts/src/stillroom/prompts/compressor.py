@@ -40,7 +40,7 @@ class Compressor:
     scorer: Scorer
     counter: Any = None
     _loaded: tuple[Any, ...] | None = None
-    _counters: dict[str, Counter] = field(default_factory=dict)
+    _counters: dict[str | int, tuple[Any, Counter]] = field(default_factory=dict)
 
     @classmethod
     def from_pretrained(
@@ -146,11 +146,12 @@ class Compressor:
     def _named(self, options: Options) -> Counter | None:
         """Return the counter that was asked for, or None for the model's own tokenizer."""
         name = self.counter if options.counter is None else options.counter
-        if name is None or not isinstance(name, str | Path):
-            return None if name is None else counter(name)
-        if str(name) not in self._counters:
-            self._counters[str(name)] = counter(name)
-        return self._counters[str(name)]
+        if name is None:
+            return None
+        key = str(name) if isinstance(name, str | Path) else id(name)
+        if key not in self._counters:
+            self._counters[key] = name, counter(name)  # with the name, so that no other object takes its id
+        return self._counters[key][1]
 
     def _counts(self, options: Options) -> Counts:
         named = self._named(options)
@@ -162,6 +163,7 @@ class Compressor:
         from stillroom.prompts import reference
 
         count = counter(options.pop("counter", None) or self.counter or "tiktoken:gpt-3.5-turbo")
+        options = {"use_context_level_filter": True} | options  # as `compress_prompt`, which most people call, has it
         return reference.compress(self._plain, self.scorer.tokenizer, prompt, count=count, **options)
 
     @cached_property
