@@ -184,7 +184,7 @@ def measure_host(folder: Path, text: str, repeats: int) -> dict[str, float]:
         "unprotected": partial(ours.compress, prompt, rate=RATE, protect=()),
         "llmlingua": partial(by_llmlingua, theirs, [prompt]),
     }
-    return {name: each / HOST * 1e6 for name, each in seconds(2 * repeats, ways).items()}
+    return {name: each / HOST * 1e6 for name, each in seconds(5 * repeats, ways).items()}
 
 
 def measure_gpu(folder: Path, text: str, repeats: int) -> dict[str, float]:

@@ -59,7 +59,9 @@ def encode(backend: Any, texts: Sequence[str], codes: np.ndarray, blanks: str) -
     pieces = (whole[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
     number = np.fromiter((numbers.setdefault(piece, len(numbers)) for piece in pieces), dtype=np.int64)
     at_edge = np.isin(begins, edges) | np.isin(ends, edges)
-    distinct = _tokens_of_distinct(backend, list(numbers), set(number[at_edge].tolist()))
+    alone = np.zeros(len(numbers), dtype=bool)
+    alone[number[at_edge]] = True
+    distinct = _tokens_of_distinct(backend, list(numbers), alone)
     counts = distinct.counts[number]
     offsets = _ends(counts)
     token = np.arange(offsets[-1]) + np.repeat(_ends(distinct.counts)[number] - offsets[:-1], counts)
@@ -72,24 +74,25 @@ def encode(backend: Any, texts: Sequence[str], codes: np.ndarray, blanks: str) -
     )
 
 
-def _tokens_of_distinct(backend: Any, pieces: list[str], alone: set[int]) -> Encoded:
+def _tokens_of_distinct(backend: Any, pieces: list[str], alone: np.ndarray) -> Encoded:
     """Return the tokens of distinct pieces, positions counted from the beginning of each.
 
     Those with a cut at both ends are read side by side, as parts of one text; those that began or ended a text, which
-    may do so in any way, are read alone.
+    may do so in any way, are read `alone` (pieces,).
     """
-    order = [*alone, *(number for number in range(len(pieces)) if number not in alone)]
-    ordered = [pieces[number] for number in order]
-    begins = _ends([len(piece) for piece in ordered])
-    groups = np.searchsorted(begins, np.arange(begins[len(alone)], begins[-1], GROUP))
-    bounds = np.array([*range(len(alone)), *np.unique(groups), len(ordered)])
+    order = np.argsort(~alone, kind="stable")
+    ordered = [pieces[number] for number in order.tolist()]
+    begins = _ends(list(map(len, ordered)))
+    singles = int(alone.sum())
+    groups = np.searchsorted(begins, np.arange(begins[singles], begins[-1], GROUP))
+    bounds = np.array([*range(singles), *np.unique(groups), len(ordered)])
     batch = ["".join(ordered[low:high]) for low, high in pairwise(bounds)]
     counts, ids, spans = _encode(backend, batch)
     spans += np.repeat(begins[bounds[:-1]], counts)[:, None]
     piece = np.searchsorted(begins, spans[:, 0], side="right") - 1
     piece = np.clip(piece, np.repeat(bounds[:-1], counts), np.repeat(bounds[1:], counts) - 1)
     spans -= begins[piece][:, None]
-    back = np.argsort(np.array(order)[piece], kind="stable")
+    back = np.argsort(order[piece], kind="stable")
     counts = np.zeros(len(pieces), dtype=np.int64)
     counts[order] = np.bincount(piece, minlength=len(pieces))
     return Encoded(counts, ids[back], spans[back, 0], spans[back, 1])
