@@ -52,7 +52,9 @@ def test_names_that_lead_to_no_compressor_are_sentences(tmp_path):
             family.find(name)
 
 
-def test_the_mini_is_named_where_it_is_missing(monkeypatch):
-    monkeypatch.setattr(registry, "names", lambda group: ["first-k"])
-    with pytest.raises(ModelError, match=r"the mini 'compressor' is not here: .* or name another model"):
-        family.find()
+def test_the_mini_is_named_where_it_or_its_weights_are_missing(monkeypatch, tmp_path):
+    for known in (["first-k"], ["compressor"]):
+        monkeypatch.setattr(registry, "names", lambda group, known=known: known)
+        monkeypatch.setattr(registry, "get", lambda group, name: tmp_path)
+        with pytest.raises(ModelError, match=r"the mini 'compressor' is not here: .* or name another model"):
+            family.find()

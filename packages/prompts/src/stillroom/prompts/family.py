@@ -55,7 +55,8 @@ def find(name: str = DEFAULT, *, device: str = "cpu") -> Compressor:
     from stillroom.prompts.compressor import Compressor
 
     known = registry.names("stillroom.models")
-    if name == DEFAULT and name not in known:
+    mini = registry.get("stillroom.models", DEFAULT) if DEFAULT in known else Path(DEFAULT)
+    if name == DEFAULT and not (mini / "config.json").is_file():
         raise ModelError(
             f"the mini {DEFAULT!r} is not here: install a stillroom-minis that has it, or name another model, "
             "a folder or a hub id such as microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"

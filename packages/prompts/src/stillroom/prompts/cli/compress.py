@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from stillroom.prompts.compressed import Compressed
     from stillroom.prompts.compressor import Compressor
 
-    _Asked = dict[str, Any]  # options of `Compressor.compress`
-
 
 def compress(
     file: Annotated[str, typer.Argument(help="A text; - is standard input.")],
@@ -63,7 +61,7 @@ def compress(
     from stillroom.prompts.options import Options
     from stillroom.prompts.protection import spans
 
-    asked: _Asked = {"rate": rate, "target_tokens": target_tokens, "threshold": threshold, "question": question}
+    asked: dict[str, Any] = {"rate": rate, "target_tokens": target_tokens, "threshold": threshold, "question": question}
     asked["keep"] = tuple(keep or ())
     if protect is not None:
         asked["protect"] = [kind.strip() for kind in protect.split(",")] if protect != "none" else []
