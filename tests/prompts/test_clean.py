@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,7 @@ def folder(tmp_path, monkeypatch):
     put("ud_en_ewt.txt.gz", ["Where in the world is Iguazu?"])
     wiki = [" = Title = ", " It weighs 0 @.@ 7 kg , says the <unk> . It is a two @-@ part work ( 24 in ) . "]
     put("wikitext2.valid.txt.gz", wiki)
+    put("wikitext2.test.txt.gz", ["", " This is another one . "])
     put("common_voice.de.txt.gz", PLAIN[:4])
     monkeypatch.setenv("STILLROOM_DATA", str(tmp_path))
     clean.usage.cache_clear()
@@ -99,12 +101,17 @@ def test_labels_are_probabilities_of_whole_words(known):
         assert (start < end).all()
 
 
-def test_sentences_are_read_without_headings_and_unknown_words(folder):
+def test_short_sentences_are_left_out(folder):
     texts = list(clean.sentences("en"))
     assert "Where in the world is Iguazu?" in texts
-    assert "It is a two-part work (24 in)." in texts
     assert "Too short." not in texts
-    assert not any("<unk>" in text or "Title" in text for text in texts)
+
+
+def test_paragraphs_are_set_as_text_without_headings_and_with_words_for_the_unknown(folder, known):
+    first, second = clean.paragraphs(known)
+    assert second == "This is another one."
+    assert re.fullmatch(r"It weighs 0\.7 kg, says the \w{4,}. It is a two-part work \(24 in\)\.", first)
+    assert [first, second] == list(clean.paragraphs(known))
 
 
 def test_a_twentieth_is_held_out_and_every_sentence_is_in_one_part(folder):
@@ -115,7 +122,7 @@ def test_a_twentieth_is_held_out_and_every_sentence_is_in_one_part(folder):
 
 
 def test_what_is_not_there_is_said(folder, monkeypatch):
-    with pytest.raises(DataError, match="no clean sentences in 'xx', only in en, de"):
+    with pytest.raises(DataError, match="no clean text 'xx', only en, de"):
         clean.load("xx", "train")
     with pytest.raises(DataError, match="no split 'test'"):
         clean.load("en", "test")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stillroom.prompts.detokenise import detokenise
 from stillroom.prompts.examples import Example
-from stillroom.prompts.mixture import NONE, Documents, joined, piece, token_labels
+from stillroom.prompts.mixture import NONE, Corpus, Documents, joined, piece, token_labels
 from stillroom.prompts.scorer import Tokens
 
 WORDS = ["fox", "dog", "file", "Friday", "1,250.00", "agreed", "names", "the"]
@@ -35,9 +35,8 @@ def short():
 
 @pytest.fixture
 def documents(scorers, short):
-    def make(corpora=None, **options):
-        options = {"tokens": 256, "sentences": (1, 2, 4), **options}
-        return Documents(corpora or [(short, 1.0)], scorers["distilbert"], **options)
+    def make(examples=short, sentences=(1, 2, 4), **options):
+        return Documents([Corpus(examples, 1.0, sentences)], scorers["distilbert"], **{"tokens": 256, **options})
 
     return make
 
@@ -68,13 +67,18 @@ def test_batches_keep_to_the_budget_and_little_of_them_is_padding(documents):
     assert np.mean([batch["attention_mask"].float().mean() for batch in batches]) > 0.9
 
 
-def test_weights_are_shares_of_the_words_whatever_the_length_of_a_sentence(documents):
-    long, short = corpus(20, 20, "long"), corpus(20, 5, "short")
-    stream, random = documents([(long, 3.0), (short, 1.0)]), np.random.default_rng(0)
-    words = {"long": 0, "short": 0}
+def test_weights_are_shares_of_the_words_whatever_the_length_of_texts_and_documents(scorers):
+    corpora = [
+        Corpus(corpus(20, 20, "long"), 3.0, (1, 3)),
+        Corpus(corpus(20, 5, "short"), 1.0, (6,)),
+        Corpus(corpus(2, 400, "meeting"), 2.0, (16,)),
+    ]
+    stream, random = Documents(corpora, scorers["distilbert"], tokens=256), np.random.default_rng(0)
+    words = {"long": 0, "short": 0, "meeting": 0}
     for drawn in (stream.document(random) for _ in range(3000)):
         words[drawn.source] += len(drawn.keep)
-    assert words["long"] / sum(words.values()) == pytest.approx(0.75, abs=0.03)
+    shares = [count / sum(words.values()) for count in words.values()]
+    assert shares == pytest.approx([3 / 6, 1 / 6, 2 / 6], abs=0.03)
 
 
 def test_a_document_has_as_many_sentences_as_the_recipe_says(documents):
@@ -83,14 +87,19 @@ def test_a_document_has_as_many_sentences_as_the_recipe_says(documents):
 
 
 def test_of_a_long_text_a_piece_is_taken(documents):
-    stream = documents([(corpus(1, 500, "meeting"), 1.0)], sentences=(1, 3))
+    stream = documents(corpus(1, 500, "meeting"), (1, 3))
     drawn = [stream.document(np.random.default_rng(seed)) for seed in range(40)]
     assert {len(one.keep) for one in drawn} == {30, 90}
     assert len({one.text for one in drawn}) > 30
 
 
+def test_paragraphs_are_joined_until_a_document_has_its_sentences(documents):
+    drawn = documents(corpus(9, 90, "paragraphs"), (7,)).document(np.random.default_rng(0))
+    assert len(drawn.keep) == 90 + 90 + 30
+
+
 def test_the_longest_documents_are_cut_to_what_the_model_reads(documents, scorers):
-    stream = documents([(corpus(1, 500, "meeting"), 1.0)], sentences=(10,))
+    stream = documents(corpus(1, 500, "meeting"), (10,))
     limit = scorers["distilbert"].limit + len(scorers["distilbert"].frame)
     assert all(stream[index]["input_ids"].shape[1] == limit for index in range(4))
 

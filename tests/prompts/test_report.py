@@ -39,7 +39,7 @@ def questions(tmp_path):
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     (tmp_path / "text/clean").mkdir(parents=True)
-    for name in ("common_voice.en", "ud_en_ewt", "wikitext2.valid"):
+    for name in ("common_voice.en", "ud_en_ewt"):
         lines = ["the fox and the dog are here", "the man and the fox agreed", "in the house of the old dog"]
         (tmp_path / f"text/clean/{name}.txt.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     monkeypatch.setenv("STILLROOM_DATA", str(tmp_path))

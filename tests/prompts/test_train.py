@@ -154,7 +154,7 @@ def test_shortfall_weighs_the_rates_of_all_held_out_texts(scorers):
 
     examples = list(corpus(20, 3))
     judges = [HeldOut(name="one", rates={"natural": 1}), HeldOut(name="two", rates={0.5: 3})]
-    held_out = [Judged.of(scorers["bert"], judge, examples) for judge in judges]
+    held_out = [Judged(scorers["bert"], judge, examples) for judge in judges]
     found = assess(scorers["bert"], held_out, scorers["bert"].model)
     assert found["shortfall"] == pytest.approx((1 - found["one natural"] + 3 * (1 - found["two 0.5"])) / 4)
 

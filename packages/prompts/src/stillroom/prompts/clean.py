@@ -1,8 +1,8 @@
-"""Clean sentences with soft labels that teach what answers are made of.
+"""Clean text with soft labels that teach what answers are made of.
 
 People who delete words are few and write English; but names, numbers with their units and rare words are what answers
 are made of in any language (Rajpurkar et al. 2016, table 2: of SQuAD's answers a fifth are numbers and dates, a third
-names, a third common noun phrases). So clean sentences are labelled by rule: next to nothing for punctuation and
+names, a third common noun phrases). So clean text is labelled by rule: next to nothing for punctuation and
 stop-words, more for a word the rarer it is, most for names, what links their parts, and numbers with their units. A
 model learns from them what a counter cannot know: the same of words it never met, in places it knows.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -26,19 +27,26 @@ from stillroom.prompts.examples import Example
 from stillroom.prompts.usage import Usage, firsts, written
 from stillroom.prompts.words import PUNCTUATION, split
 
+WIKI = "wiki"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt")
-HELD_OUT = 20  # one sentence in so many is val, by its hash
+HELD_OUT = 20  # one text in so many is val, by its hash
 PUNCTUATED, NAME, NUMBER, UNIT, LINK = 0.05, 0.92, 0.95, 0.85, 0.85
 COMMON, RARE = 0.06, 0.85  # of other words: those in one of 20 sentences, and those in one of all
 FREQUENT = 3.0  # ln(20), the idf of the former
 NOUN = 0.15  # what a capital adds in German, where it is every noun's
 WORTH = 0.25  # a phrase is a run of words above it
 LINKS = frozenset("of the de la le les du des van der den del los las el & di da do".split())  # fmt: skip  # noqa: SIM905
-_SENTENCE = re.compile(r"(?<= [.!?]) ")
 
 
-def load(language: str, split: str) -> Iterator[Example]:
-    """Yield the sentences of a language with soft labels: Common Voice, for English also EWT and WikiText-2's valid.
+def load(name: str, split: str) -> Iterator[Example]:
+    """Yield clean text with soft labels.
+
+    Parameters
+    ----------
+    name
+        A language: sentences of Common Voice, for English also of EWT. Or `wiki`: paragraphs of WikiText-2 (en).
+    split
+        "train" or "val".
 
     Raises
     ------
@@ -47,30 +55,40 @@ def load(language: str, split: str) -> Iterator[Example]:
     MissingError
         STILLROOM_DATA is not set, or the data is not there.
     """
-    if language not in LANGUAGES:
-        raise DataError(f"there are no clean sentences in {language!r}, only in {', '.join(LANGUAGES)}")
+    if name not in (*LANGUAGES, WIKI):
+        raise DataError(f"there is no clean text {name!r}, only {', '.join(LANGUAGES)} and {WIKI}")
     if split not in ("train", "val"):
-        raise DataError(f"clean sentences have no split {split!r}; they have train and val")
+        raise DataError(f"clean text has no split {split!r}; it has train and val")
+    language = "en" if name == WIKI else name
     known = usage(language)
     return (
-        Example(text, *labels(text, known, language), f"clean_{language}", language)
-        for text in sentences(language)
+        Example(text, *labels(text, known, language), f"clean_{name}", language)
+        for text in (paragraphs(known) if name == WIKI else sentences(language))
         if (hashlib.sha256(text.encode()).digest()[0] % HELD_OUT == 0) == (split == "val")
     )
 
 
 @lru_cache(maxsize=len(LANGUAGES))
 def usage(language: str) -> Usage:
-    """Return how the clean sentences of a language use words."""
+    """Return how clean sentences of a language use words."""
     return Usage.learn(sentences(language))
 
 
 def sentences(language: str) -> Iterator[str]:
-    """Yield the clean sentences of a language that are longer than three words."""
-    texts = _plain(f"clean/common_voice.{language}.txt.gz")
-    for text in (*texts, *_plain("clean/ud_en_ewt.txt.gz"), *_wikitext()) if language == "en" else texts:
-        if text.count(" ") > 2:
-            yield text
+    """Yield clean sentences of a language that are longer than three words."""
+    for name in (f"common_voice.{language}", *(["ud_en_ewt"] if language == "en" else [])):
+        yield from (text for text in _plain(f"clean/{name}.txt.gz") if text.count(" ") > 2)
+
+
+def paragraphs(known: Usage) -> Iterator[str]:
+    """Yield the paragraphs of WikiText-2 as running text; where it has `<unk>`, some rare word stands in."""
+    seldom = [word for word, count in known.frequency.items() if count <= 2 and len(word) > 3 and word.isalpha()]
+    rare = [word.title() if known.capital.get(word, 0.0) > 0.5 else word for word in seldom]
+    for line in (*_plain("clean/wikitext2.valid.txt.gz"), *_plain("clean/wikitext2.test.txt.gz")):
+        if not line.startswith("=") and line.count(" ") > 2:
+            chance = random.Random(line)
+            tokens = re.sub(r" @(.)@ ", r"\1", line).split()
+            yield detokenise([chance.choice(rare) if token == "<unk>" else token for token in tokens])[0]
 
 
 def labels(text: str, known: Usage, language: str | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -125,11 +143,3 @@ def _links(forms: list[str], capital: list[bool], at: int) -> bool:
 
 def _plain(name: str) -> Iterator[str]:
     return filter(None, map(str.strip, lines(name)))
-
-
-def _wikitext() -> Iterator[str]:
-    """The sentences of WikiText-2 without headings and unknown words, set as running text."""
-    for line in _plain("clean/wikitext2.valid.txt.gz"):
-        for sentence in () if line.startswith("=") else _SENTENCE.split(line):
-            if "<unk>" not in sentence:
-                yield detokenise(re.sub(r" @(.)@ ", r"\1", sentence).split())[0]

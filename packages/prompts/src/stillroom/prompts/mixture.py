@@ -1,13 +1,14 @@
 """Training batches: documents of several corpora, mixed by weight, of like length side by side.
 
-A document is a handful of sentences of one corpus, or a piece of one of its longer texts of that size, so that a model
-which is taught by sentences reads paragraphs. Batch k is a pure function of the seed and k: a run resumes exactly. It
-knows labels of words and where tokens lie, and not how anybody learns from them.
+A document is a handful of sentences of one corpus, or pieces of its longer texts of that size, so that a model which is
+taught by sentences reads paragraphs. Batch k is a pure function of the seed and k: a run resumes exactly. It knows
+labels of words and where tokens lie, and not how anybody learns from them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,42 @@ from stillroom.prompts.examples import Example
 from stillroom.prompts.scorer import Scorer, Tokens
 
 POOL = 32  # batches drawn together and cut by length, so that little is padded
-SENTENCE = 30  # words: a text of more than twice as many is no sentence, and pieces of it are taken
+SENTENCE = 30  # words: a text of more than twice as many counts as several sentences, and may be cut
 NEWLINE = 0.2  # how often a line ends between two sentences
 NONE = -1.0  # the label of special tokens, padding, and characters between labelled words
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Examples to draw documents from.
+
+    Parameters
+    ----------
+    weight
+        Its share of the words, once all weights are divided by their sum.
+    sentences
+        A document has one of these numbers of sentences, each as likely; the longest are cut to what the model reads.
+    """
+
+    examples: Sequence[Example]
+    weight: float
+    sentences: Sequence[int]
+
+    def words(self) -> float:
+        """Return how many words a document has, about."""
+        sizes = sum(sentences_of(example) for example in self.examples)
+        return float(np.mean(self.sentences)) * sum(len(example.keep) for example in self.examples) / max(sizes, 1)
+
+    def document(self, random: np.random.Generator) -> Example:
+        """Draw a document."""
+        left = self.sentences[int(random.integers(len(self.sentences)))]
+        parts: list[Example] = []
+        while left > 0:
+            one = self.examples[int(random.integers(len(self.examples)))]
+            size = sentences_of(one)
+            parts.append(one if size <= left else piece(one, left * SENTENCE, random))
+            left -= size
+        return joined(parts, random)
 
 
 class Documents(Batches):
@@ -30,13 +64,11 @@ class Documents(Batches):
     Parameters
     ----------
     corpora
-        Examples of each corpus, and its share of the words.
+        What documents are drawn from.
     scorer
         Whose tokenizer is used, and whose model reads no more tokens than a document has.
     tokens
         Padded tokens a batch, about.
-    sentences
-        A document has one of these numbers of sentences, each as likely; the longest are cut to what the model reads.
     lowercase
         Share of the documents that lose their capitals.
     teacher
@@ -47,22 +79,19 @@ class Documents(Batches):
 
     def __init__(
         self,
-        corpora: Sequence[tuple[Sequence[Example], float]],
+        corpora: Sequence[Corpus],
         scorer: Scorer,
         *,
         tokens: int,
-        sentences: Sequence[int],
         lowercase: float = 0.0,
         teacher: Callable[[list[str], list[Tokens]], list[np.ndarray]] | None = None,
         count: int | None = None,
         seed: int = 0,
     ) -> None:
-        self.corpora = [read for read, _ in corpora]
-        self.scorer, self.tokens, self.sentences, self.lowercase = scorer, tokens, tuple(sentences), lowercase
+        self.corpora, self.scorer, self.tokens, self.lowercase = list(corpora), scorer, tokens, lowercase
         self.teacher, self.count, self.seed = teacher, count, seed
-        words = [np.mean([min(len(one.keep), SENTENCE) for one in read]) for read in self.corpora]
-        share = np.array([weight for _, weight in corpora]) / np.maximum(words, 1)
-        self.chances = share / share.sum()
+        documents = np.array([corpus.weight / max(corpus.words(), 1) for corpus in self.corpora])
+        self.chances = documents / documents.sum()
         self._pool: tuple[int, list[dict[str, Tensor]]] = (-1, [])
 
     def __len__(self) -> int:
@@ -91,15 +120,8 @@ class Documents(Batches):
         return [self._batch(groups[number] or documents[:1]) for number in random.permutation(POOL)]
 
     def document(self, random: np.random.Generator) -> Example:
-        """Draw a document."""
-        read = self.corpora[random.choice(len(self.corpora), p=self.chances)]
-        number = self.sentences[random.integers(len(self.sentences))]
-        one = read[int(random.integers(len(read)))]
-        if len(one.keep) > 2 * SENTENCE:
-            drawn = piece(one, number * SENTENCE, random)
-        else:
-            others = [read[at] for at in random.integers(len(read), size=number - 1).tolist()]
-            drawn = joined([one, *(other for other in others if len(other.keep) <= 2 * SENTENCE)], random)
+        """Draw a document of some corpus."""
+        drawn = self.corpora[random.choice(len(self.corpora), p=self.chances)].document(random)
         lower = drawn.text.lower() if random.random() < self.lowercase else drawn.text
         if len(lower) != len(drawn.text):  # İ has two characters below
             return drawn
@@ -132,6 +154,12 @@ def token_labels(example: Example, tokens: Tokens) -> np.ndarray:
     word = np.minimum(np.searchsorted(example.end, tokens.start, side="right"), len(example.keep) - 1)
     inside = (example.start[word] <= tokens.start) & (tokens.start < example.end[word])
     return np.where(inside, example.keep[word], NONE).astype(np.float32)
+
+
+def sentences_of(example: Example) -> int:
+    """Return how many sentences a text counts for."""
+    words = len(example.keep)
+    return 1 if words <= 2 * SENTENCE else round(words / SENTENCE)
 
 
 def piece(example: Example, words: int, random: np.random.Generator) -> Example:

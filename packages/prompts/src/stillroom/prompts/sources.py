@@ -25,15 +25,15 @@ class Source(BaseModel):
     Parameters
     ----------
     name
-        A name that `corpora.load` knows, or `clean_LANGUAGE`: sentences with the soft labels of `clean`.
+        A name that `corpora.load` knows, or `clean_NAME`, with the soft labels of `clean`.
     file
         What `stillroom prompts align` wrote; `$NAME` is replaced from the environment.
     split, seed
         Of a public corpus.
     limit
         Take so many examples, the first.
-    weight
-        Its share of the words trained on, once all weights are divided by their sum.
+    weight, sentences
+        See `mixture.Corpus`; `sentences` is by default the recipe's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +44,7 @@ class Source(BaseModel):
     seed: int = 0
     limit: PositiveInt | None = None
     weight: PositiveFloat = 1.0
+    sentences: tuple[PositiveInt, ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:

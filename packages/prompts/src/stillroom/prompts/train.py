@@ -28,13 +28,12 @@ from stillroom.core.settings import TrainSettings
 from stillroom.core.targets import TargetStore
 from stillroom.core.trainer import DistillTrainer
 from stillroom.prompts.architecture import LABELS, Architecture, fast, network, vocabulary
-from stillroom.prompts.evaluate import Rate, agreement, labelled, word_scores
+from stillroom.prompts.evaluate import agreement, labelled, word_scores
 from stillroom.prompts.examples import Example
 from stillroom.prompts.lecturer import Lecturer
-from stillroom.prompts.mixture import Documents
-from stillroom.prompts.scorer import Scorer, Tokens
+from stillroom.prompts.mixture import Corpus, Documents
+from stillroom.prompts.scorer import Scorer
 from stillroom.prompts.sources import HeldOut, Source, fingerprint, read
-from stillroom.prompts.words import Words
 
 SHORTFALL = "shortfall"  # the metric that selects; lower is better
 VOCABULARY_WORDS = 3_000_000  # that a vocabulary is trained on; no corpus gives more than its share, so none crowds out
@@ -77,7 +76,7 @@ class TrainRecipe(BaseModel):
     tokens
         Padded tokens a batch.
     sentences
-        See `Documents`: by default 1 to 6, and now and then as many as fill the model's window.
+        See `mixture.Corpus`: by default 1 to 6, and now and then as many as fill the model's window.
     lowercase
         Share of the documents that lose their capitals.
     batches
@@ -144,7 +143,7 @@ def train(recipe: TrainRecipe | Mapping[str, Any] | str | Path, folder: str | Pa
     with progress("reading corpora", total=len(recipe.corpora) + len(recipe.held_out)) as advance:
         corpora, held_out = [], []
         for source in recipe.corpora:
-            corpora.append((read(source), source.weight))
+            corpora.append(Corpus(read(source), source.weight, source.sentences or recipe.sentences))
             advance()
         for judge in recipe.held_out:
             held_out.append((judge, read(judge)))
@@ -154,7 +153,7 @@ def train(recipe: TrainRecipe | Mapping[str, Any] | str | Path, folder: str | Pa
         recipe={"family": "prompts", "verb": "train", **recipe.model_dump(mode="json")},
         seeds={"seed": recipe.train.seed},
         data={
-            "trained_on": _prints(recipe.corpora, [examples for examples, _ in corpora]),
+            "trained_on": _prints(recipe.corpora, [corpus.examples for corpus in corpora]),
             "held_out": _prints(recipe.held_out, [examples for _, examples in held_out]),
         },
     )
@@ -171,13 +170,12 @@ def train(recipe: TrainRecipe | Mapping[str, Any] | str | Path, folder: str | Pa
             corpora,
             scorer,
             tokens=recipe.tokens,
-            sentences=recipe.sentences,
             lowercase=recipe.lowercase,
             teacher=teacher,
             count=recipe.batches,
             seed=recipe.train.seed,
         ),
-        validate=partial(assess, scorer, [Judged.of(scorer, judge, examples) for judge, examples in held_out]),
+        validate=partial(assess, scorer, [Judged(scorer, judge, examples) for judge, examples in held_out]),
         weights={str(name): weight for name, weight in recipe.weights.items()}
         or {"labels" if teacher is None else "teacher": 1.0},
     )
@@ -219,15 +217,10 @@ def _two(keep: Tensor) -> Tensor:
 class Judged:
     """A held-out corpus, cut into words and tokens once."""
 
-    def __init__(
-        self, label: str, rates: Mapping[Rate, float], examples: list[Example], words: list[Words], tokens: list[Tokens]
-    ) -> None:
-        self.label, self.rates, self.examples, self.words, self.tokens = label, rates, examples, words, tokens
-
-    @classmethod
-    def of(cls, scorer: Scorer, judge: HeldOut, examples: list[Example]) -> Judged:
-        tokens = scorer.tokenize([example.text for example in examples])
-        return cls(judge.label, judge.rates, examples, [labelled(example) for example in examples], tokens)
+    def __init__(self, scorer: Scorer, judge: HeldOut, examples: list[Example]) -> None:
+        self.label, self.rates, self.examples = judge.label, judge.rates, examples
+        self.words = [labelled(example) for example in examples]
+        self.tokens = scorer.tokenize([example.text for example in examples])
 
 
 def assess(scorer: Scorer, held_out: Sequence[Judged], model: nn.Module) -> dict[str, float]:
@@ -253,7 +246,7 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _student(recipe: TrainRecipe, corpora: Sequence[tuple[list[Example], float]], folder: Path) -> tuple[Any, Any]:
+def _student(recipe: TrainRecipe, corpora: Sequence[Corpus], folder: Path) -> tuple[Any, Any]:
     """The model with its starting weights, and its tokenizer; a vocabulary is made once a run."""
     if recipe.architecture is None:
         return _published(str(recipe.base), recipe.train.seed)
@@ -295,19 +288,19 @@ def _teacher(teacher: Teacher, folder: Path) -> Lecturer:
     return Lecturer(scorer, TargetStore(os.path.expandvars(teacher.store) if teacher.store else folder / "targets.db"))
 
 
-def _shares(corpora: Sequence[tuple[list[Example], float]]) -> Iterator[str]:
+def _shares(corpora: Sequence[Corpus]) -> Iterator[str]:
     """The texts that a vocabulary is made of: of each corpus the first, up to its share of the words."""
-    total = sum(weight for _, weight in corpora)
-    for examples, weight in corpora:
+    total = sum(corpus.weight for corpus in corpora)
+    for corpus in corpora:
         words = 0
-        for example in examples:
-            if words > VOCABULARY_WORDS * weight / total:
+        for example in corpus.examples:
+            if words > VOCABULARY_WORDS * corpus.weight / total:
                 break
             words += len(example.keep)
             yield example.text
 
 
-def _prints(sources: Iterable[Source], read: Iterable[list[Example]]) -> dict[str, dict[str, Any]]:
+def _prints(sources: Iterable[Source], read: Iterable[Sequence[Example]]) -> dict[str, dict[str, Any]]:
     """What was read, by name: how many texts and words, and a hash of them."""
     found: dict[str, dict[str, Any]] = {}
     for number, (source, examples) in enumerate(zip(sources, read, strict=True)):
