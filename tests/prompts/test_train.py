@@ -14,12 +14,14 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from stillroom.core.errors import DataError, MissingError, ModelError, RecipeError
+from stillroom.core.recipes import checked
 from stillroom.core.runs import Run
 from stillroom.prompts.cli import app
 from stillroom.prompts.detokenise import detokenise
 from stillroom.prompts.examples import Example, write
 from stillroom.prompts.scorer import Scorer
-from stillroom.prompts.train import assess, losses, train
+from stillroom.prompts.sources import HeldOut
+from stillroom.prompts.train import Judged, TrainRecipe, assess, losses, train
 
 CHILD = str(Path(__file__).with_name("training_child.py"))
 TRAIN = {"steps": 20, "learning_rate": 0.01, "eval_every": 10, "save_every": 4, "ema": 0.5, "schedule": "constant"}
@@ -121,8 +123,7 @@ def test_any_encoder_is_fitted(kind, models, recipe, tmp_path):
 def test_a_teacher_in_memory_and_one_whose_answers_are_stored_teach_the_same(trained, recipe, tmp_path):
     taught = {**recipe, "batches": 6, "train": {**TRAIN, "steps": 12}}
     live = train({**taught, "teacher": {"model": str(trained.folder)}}, tmp_path / "live")
-    (tmp_path / "stored").mkdir()
-    shutil.copy(tmp_path / "live/tokenizer.json", tmp_path / "stored")  # ties in it fall either way
+    same_vocabulary(tmp_path / "live", tmp_path / "stored")
     teacher = {"model": str(trained.folder), "targets": "stored", "store": str(tmp_path / "targets.db")}
     stored = train({**taught, "teacher": teacher}, tmp_path / "stored")
     assert (tmp_path / "targets.db").is_file()
@@ -149,9 +150,6 @@ def test_losses_are_means_over_the_tokens_that_have_a_label(scorers):
 
 
 def test_shortfall_weighs_the_rates_of_all_held_out_texts(scorers):
-    from stillroom.prompts.sources import HeldOut
-    from stillroom.prompts.train import Judged
-
     examples = list(corpus(20, 3))
     judges = [HeldOut(name="one", rates={"natural": 1}), HeldOut(name="two", rates={0.5: 3})]
     held_out = [Judged(scorers["bert"], judge, examples) for judge in judges]
@@ -206,6 +204,14 @@ def test_the_command_trains_and_says_what_was_reached(recipe, tmp_path):
     assert json.loads(result.stdout)["parameters"] > 0
 
 
+def test_the_recipe_of_the_mini_can_be_meant():
+    recipe = Path(__file__).parents[2] / "packages/minis/src/stillroom/minis/compressor/recipe.yaml"
+    read = checked(TrainRecipe, recipe)
+    assert {"clean_en", "clean_de", "clean_fr", "clean_es"} <= {source.name for source in read.corpora}
+    assert all(source.split == "train" for source in read.corpora)
+    assert all(judge.split == "val" for judge in read.held_out)
+
+
 # Kills
 
 
@@ -225,6 +231,12 @@ def start():
     return start
 
 
+def same_vocabulary(source, target):
+    """Ties between pieces fall either way: without this, weights of two runs could not be compared."""
+    (target / "checkpoints").mkdir(parents=True)
+    shutil.copy(source / "checkpoints/vocabulary.json", target / "checkpoints")
+
+
 def shipped(folder):
     with safe_open(folder / "model.safetensors", "pt") as stored:
         return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no dict
@@ -239,7 +251,7 @@ def whole(start, recipe, tmp_path_factory):
 
 @pytest.mark.parametrize("die_at", [2, 5, 8])
 def test_a_killed_training_goes_on_to_the_same_weights(start, recipe, whole, tmp_path, die_at):
-    shutil.copy(whole / "tokenizer.json", tmp_path)  # ties in it fall either way
+    same_vocabulary(whole, tmp_path)
     assert start(recipe, tmp_path, die_at) == -signal.SIGKILL
     assert start(recipe, tmp_path, None) == 0
     killed, straight = shipped(tmp_path), shipped(whole)

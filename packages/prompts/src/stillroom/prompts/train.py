@@ -252,7 +252,7 @@ def _student(recipe: TrainRecipe, corpora: Sequence[Corpus], folder: Path) -> tu
         return _published(str(recipe.base), recipe.train.seed)
     from tokenizers import Tokenizer
 
-    place = folder / "tokenizer.json"
+    place = folder / "checkpoints" / "vocabulary.json"
     if not place.exists():
         write_atomic(place, vocabulary(_shares(corpora), recipe.architecture.vocab_size).to_str(pretty=False))
     tokenizer = fast(Tokenizer.from_file(str(place)), recipe.architecture.max_position_embeddings)
