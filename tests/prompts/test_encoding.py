@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from stillroom.prompts import encoding
-from stillroom.prompts.encoding import encode
-from stillroom.prompts.pieces import cuts_at
+from stillroom.prompts.encoding import Lexicon
 
 KINDS = ("bert", "distilbert", "xlm-roberta", "modernbert")
 
@@ -23,39 +25,59 @@ def _small(monkeypatch):
     monkeypatch.setattr(encoding, "AT_ONCE", 2)
 
 
-def check(backend, texts: list[str]) -> None:
+def check(lexicon: Lexicon, texts: list[str]) -> None:
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype="<u4")
-    for blanks in {"", cuts_at(backend)}:
-        found = encode(backend, texts, codes, blanks)
-        alone = [backend.encode(text, add_special_tokens=False) for text in texts]
-        places = np.append(0, np.cumsum([len(text) for text in texts])).tolist()
-        assert found.counts.tolist() == [len(each) for each in alone]
-        assert found.ids.tolist() == [number for each in alone for number in each.ids]
-        spans = [(a + place, b + place) for each, place in zip(alone, places, strict=False) for a, b in each.offsets]
-        assert list(zip(found.start.tolist(), found.end.tolist(), strict=True)) == spans
+    found = lexicon.encode(texts, codes)
+    alone = [lexicon.backend.encode(text, add_special_tokens=False) for text in texts]
+    places = np.append(0, np.cumsum([len(text) for text in texts])).tolist()
+    assert found.counts.tolist() == [len(each) for each in alone]
+    assert found.ids.tolist() == [number for each in alone for number in each.ids]
+    spans = [(a + place, b + place) for each, place in zip(alone, places, strict=False) for a, b in each.offsets]
+    assert list(zip(found.start.tolist(), found.end.tolist(), strict=True)) == spans
+
+
+@pytest.fixture(scope="module")
+def lexicons(scorers) -> dict[str, Lexicon]:
+    return {kind: Lexicon(scorer.tokenizer.backend_tokenizer) for kind, scorer in scorers.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_equal_those_of_each_text_alone(scorers, sentences, kind):
-    backend = scorers[kind].tokenizer.backend_tokenizer
-    check(
-        backend, ["", *sentences, " ".join(sentences * 2), "", " one", "one", "  one ", "one one\none", *sentences, ""]
-    )
+@pytest.mark.parametrize("short", [0, 10**6])
+def test_tokens_equal_those_of_each_text_alone(lexicons, sentences, monkeypatch, kind, short):
+    monkeypatch.setattr(encoding, "SHORT", short)
+    odd = ["", " one", "one", "  one ", "one one\none", ""]
+    for _ in range(2):  # the second time all is known
+        check(lexicons[kind], ["", *sentences, " ".join(sentences * 2), *odd, *sentences, ""])
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_equal_those_of_any_texts_alone(scorers, unicode_texts, kind, data):
-    check(scorers[kind].tokenizer.backend_tokenizer, data.draw(st.lists(unicode_texts, max_size=5)))
+def test_tokens_equal_those_of_any_texts_alone(lexicons, unicode_texts, kind, data):
+    check(lexicons[kind], data.draw(st.lists(unicode_texts, max_size=5)))
 
 
-def test_no_text_has_no_token(scorers):
-    check(scorers["bert"].tokenizer.backend_tokenizer, [])
+def test_no_text_has_no_token(lexicons):
+    check(lexicons["bert"], [])
+
+
+def test_a_lexicon_that_has_grown_too_large_forgets(lexicons, sentences, monkeypatch):
+    monkeypatch.setattr(encoding, "MOST", 200)
+    lexicon = pickle.loads(pickle.dumps(lexicons["bert"]))
+    for sentence in sentences * 2:
+        check(lexicon, [sentence])
+        assert len("".join(lexicon._numbers)) <= 200
+
+
+def test_threads_may_share_a_lexicon(scorers, sentences):
+    lexicon = Lexicon(scorers["bert"].tokenizer.backend_tokenizer)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda place: check(lexicon, sentences[place % 5 : place]), range(40)):
+            pass
 
 
 def test_the_end_of_one_text_never_joins_the_middle_of_another():
     letters = {letter: number for number, letter in enumerate(["a", "b", "c", "Ġ", "Ċ", "ĠĊ"])}
     backend = Tokenizer(models.BPE(vocab=letters, merges=[("Ġ", "Ċ")]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    check(backend, ["a b ", "c\n\nb c", "a c\n", "b \nc", "a \n\nb \nc b "])
+    check(Lexicon(backend), ["a b ", "c\n\nb c", "a c\n", "b \nc", "a \n\nb \nc b "])

@@ -1,26 +1,27 @@
 """The tokens of many texts as arrays, from a Hugging Face tokenizer that is asked about each distinct piece once.
 
-A text repeats most of its words; looking them up costs a third of tokenizing them again. It does not know the model.
+Texts repeat most of their words, and looking them up costs a quarter of tokenizing them again. It does not know the
+model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from stillroom.prompts.pieces import cuts
+from stillroom.prompts.pieces import cuts, cuts_at
 
 SHORT = 8192  # characters: in less, few words repeat
+MOST = 2**20  # characters of pieces that are remembered: some 30 MB of Python objects
 GROUP = 4096  # characters of pieces that are tokenized as one text
-AT_ONCE = 256  # such texts, so that few tokens are Python objects at the same time
+AT_ONCE = 256  # of these texts, so that few tokens are Python objects at the same time
 
 
-@dataclass(frozen=True, eq=False)
-class Encoded:
+class Encoded(NamedTuple):
     """The tokens of several texts, one after the other.
 
     Attributes
@@ -37,45 +38,78 @@ class Encoded:
     end: np.ndarray
 
 
-def encode(backend: Any, texts: Sequence[str], codes: np.ndarray, blanks: str) -> Encoded:
-    """Return the tokens of each text by itself, without special tokens.
+class Lexicon:
+    """The pieces that a tokenizer was asked about, and its answers; threads may share one.
+
+    What it remembers changes no answer, and is forgotten when it has grown too large.
 
     Parameters
     ----------
     backend
         A `tokenizers.Tokenizer`.
-    codes
-        (characters,) the code points of all texts, one after the other.
-    blanks
-        The white space at which texts may be cut (see `pieces.cuts_at`).
     """
-    edges = _ends([len(text) for text in texts])
-    begins = edges[:-1]
-    if blanks and len(codes) > SHORT:
-        begins = np.sort(np.concatenate((begins, cuts(codes, blanks, edges))), kind="stable")
-    whole = "".join(texts)
-    numbers: dict[str, int] = {}
-    ends = np.append(begins[1:], len(whole))[: len(begins)]
-    pieces = (whole[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
-    number = np.fromiter((numbers.setdefault(piece, len(numbers)) for piece in pieces), dtype=np.int64)
-    at_edge = np.isin(begins, edges) | np.isin(ends, edges)
-    alone = np.zeros(len(numbers), dtype=bool)
-    alone[number[at_edge]] = True
-    distinct = _tokens_of_distinct(backend, list(numbers), alone)
-    counts = distinct.counts[number]
-    offsets = _ends(counts)
-    token = np.arange(offsets[-1]) + np.repeat(_ends(distinct.counts)[number] - offsets[:-1], counts)
-    shift = np.repeat(begins, counts)
-    return Encoded(
-        counts=np.diff(offsets[np.searchsorted(begins, edges)]),
-        ids=distinct.ids[token],
-        start=distinct.start[token] + shift,
-        end=distinct.end[token] + shift,
-    )
+
+    def __init__(self, backend: Any):
+        self.backend, self.blanks = backend, cuts_at(backend)
+        self._lock = Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        none = np.empty(0, dtype=np.int64)
+        self._numbers: dict[str, int] = {}
+        self._known = Encoded(none, none, none, none)
+        self._size = 0
+
+    def encode(self, texts: Sequence[str], codes: np.ndarray) -> Encoded:
+        """Return the tokens of each text by itself, without special tokens.
+
+        Parameters
+        ----------
+        codes
+            (characters,) the code points of all texts, one after the other.
+        """
+        edges = _ends(list(map(len, texts)))
+        if len(codes) <= SHORT:
+            return _shifted(_tokens_of(self.backend, texts, np.ones(len(texts), dtype=bool)), edges[:-1])
+        begins = np.sort(np.concatenate((edges[:-1], cuts(codes, self.blanks, edges))), kind="stable")
+        ends = np.append(begins[1:], len(codes))
+        pieces = list(map("".join(texts).__getitem__, map(slice, begins.tolist(), ends.tolist())))
+        at_edge = np.flatnonzero(np.isin(begins, edges) | np.isin(ends, edges))
+        number, known = self._look_up(pieces, {pieces[place] for place in at_edge})
+        counts = known.counts[number]
+        offsets = _ends(counts)
+        token = np.arange(offsets[-1]) + np.repeat(_ends(known.counts)[number] - offsets[:-1], counts)
+        own = Encoded(counts, known.ids[token], known.start[token], known.end[token])
+        return _shifted(own, begins)._replace(counts=np.diff(offsets[np.searchsorted(begins, edges)]))
+
+    def _look_up(self, pieces: list[str], alone: set[str]) -> tuple[np.ndarray, Encoded]:
+        """Return the number of each piece, and the tokens of all numbers."""
+        with self._lock:
+            new = [piece for piece in dict.fromkeys(pieces) if piece not in self._numbers]
+            if new:
+                learnt = _tokens_of(self.backend, new, np.array([piece in alone for piece in new]))
+                self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
+                self._known = Encoded(*map(np.concatenate, zip(self._known, learnt, strict=True)))
+                self._size += sum(map(len, new))
+            number = np.fromiter(map(self._numbers.__getitem__, pieces), dtype=np.int64, count=len(pieces))
+            known = self._known
+            if self._size > MOST:
+                self._forget()
+            return number, known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be sent to another process without what is remembered."""
+        return Lexicon, (self.backend,)
 
 
-def _tokens_of_distinct(backend: Any, pieces: list[str], alone: np.ndarray) -> Encoded:
-    """Return the tokens of distinct pieces, positions counted from the beginning of each.
+def _shifted(encoded: Encoded, begins: np.ndarray) -> Encoded:
+    """Count positions from the beginning of the first text, of texts that begin at `begins`."""
+    shift = np.repeat(begins, encoded.counts)
+    return encoded._replace(start=encoded.start + shift, end=encoded.end + shift)
+
+
+def _tokens_of(backend: Any, pieces: Sequence[str], alone: np.ndarray) -> Encoded:
+    """Return the tokens of each piece by itself, positions counted from the beginning of each.
 
     Those with a cut at both ends are read side by side, as parts of one text; those that began or ended a text, which
     may do so in any way, are read `alone` (pieces,).

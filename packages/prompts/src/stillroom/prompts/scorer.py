@@ -19,8 +19,7 @@ import numpy as np
 from stillroom.core.errors import DataError, ModelError
 from stillroom.prompts.batching import Frame, batches
 from stillroom.prompts.chunks import cut
-from stillroom.prompts.encoding import encode
-from stillroom.prompts.pieces import cuts_at
+from stillroom.prompts.encoding import Lexicon
 
 LONGEST = 512  # tokens a chunk, special ones included: what LLMLingua-2 was trained on, whatever more a model takes
 # rows are padded to a multiple of the first; the second is tokens a batch, padding included: more leave a CPU's caches
@@ -124,7 +123,7 @@ class Scorer:
         codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
         if np.any((codes >= 0xD800) & (codes < 0xE000)):
             raise DataError("A text holds half a character (a lone surrogate): decode it with errors='replace' first.")
-        encoded = encode(self.tokenizer.backend_tokenizer, texts, codes, self._blanks)
+        encoded = self._lexicon.encode(texts, codes)
         start = _trimmed(codes, encoded.start, encoded.end)
         tokens = np.append(0, np.cumsum(encoded.counts))
         characters = np.append(0, np.cumsum([len(text) for text in texts], dtype=np.int64))
@@ -134,8 +133,8 @@ class Scorer:
         ]
 
     @cached_property
-    def _blanks(self) -> str:
-        return cuts_at(self.tokenizer.backend_tokenizer)
+    def _lexicon(self) -> Lexicon:
+        return Lexicon(self.tokenizer.backend_tokenizer)
 
     def _tokens(self, codes: np.ndarray, ids: np.ndarray, start: np.ndarray, end: np.ndarray) -> Tokens:
         return Tokens(ids, start, end, cut(codes, start, end, self.limit))
