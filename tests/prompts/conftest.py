@@ -140,3 +140,11 @@ def _config(kind: str, tokenizer, labels: int):
             max_position_embeddings=64, initializer_range=0.4, local_attention=16, reference_compile=False,
         )  # fmt: skip
     return BertConfig(**shape, **wide, max_position_embeddings=64, initializer_range=0.4)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All of these wait in `make test-slow`: two of them depend on the vocabulary that a process happens to train."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
