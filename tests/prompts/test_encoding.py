@@ -31,6 +31,7 @@ def check(lexicon: Lexicon, texts: list[str]) -> None:
     alone = [lexicon.backend.encode(text, add_special_tokens=False) for text in texts]
     places = np.append(0, np.cumsum([len(text) for text in texts])).tolist()
     assert found.counts.tolist() == [len(each) for each in alone]
+    assert lexicon.count(texts, codes).tolist() == found.counts.tolist()
     assert found.ids.tolist() == [number for each in alone for number in each.ids]
     spans = [(a + place, b + place) for each, place in zip(alone, places, strict=False) for a, b in each.offsets]
     assert list(zip(found.start.tolist(), found.end.tolist(), strict=True)) == spans

@@ -156,7 +156,7 @@ class Compressor:
     def _counts(self, options: Options) -> Counts:
         named = self._named(options)
         if named is None:
-            return lambda texts: [len(tokens) for tokens in self.scorer.tokenize(texts)]
+            return self.scorer.count
         return lambda texts: [named(text) for text in texts]
 
     def _as_llmlingua(self, prompt: Any, **options: Any) -> dict[str, Any]:

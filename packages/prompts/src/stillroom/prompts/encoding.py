@@ -7,7 +7,7 @@ model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, pairwise
+from itertools import chain, compress, count, pairwise
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -69,43 +69,58 @@ class Lexicon:
             (characters,) the code points of all texts, one after the other.
         """
         edges = _ends(list(map(len, texts)))
-        if len(codes) <= SHORT:
-            return _shifted(_tokens_of(self.backend, texts, np.ones(len(texts), dtype=bool)), edges[:-1])
-        begins = np.sort(np.concatenate((edges[:-1], cuts(codes, self.blanks, edges))), kind="stable")
-        ends = np.append(begins[1:], len(codes))
-        pieces = list(map("".join(texts).__getitem__, map(slice, begins.tolist(), ends.tolist())))
-        at_edge = np.flatnonzero(np.isin(begins, edges) | np.isin(ends, edges))
-        number, known = self._look_up(pieces, {pieces[place] for place in at_edge})
+        begins, known, number = self._pieces(texts, codes, edges)
         counts = known.counts[number]
         offsets = _ends(counts)
         token = np.arange(offsets[-1]) + np.repeat(_ends(known.counts)[number] - offsets[:-1], counts)
-        own = Encoded(counts, known.ids[token], known.start[token], known.end[token])
-        return _shifted(own, begins)._replace(counts=np.diff(offsets[np.searchsorted(begins, edges)]))
+        shift = np.repeat(begins, counts)
+        return Encoded(
+            counts=np.diff(offsets[np.searchsorted(begins, edges)]),
+            ids=known.ids[token],
+            start=known.start[token] + shift,
+            end=known.end[token] + shift,
+        )
 
-    def _look_up(self, pieces: list[str], alone: set[str]) -> tuple[np.ndarray, Encoded]:
-        """Return the number of each piece, and the tokens of all numbers."""
+    def count(self, texts: Sequence[str], codes: np.ndarray) -> np.ndarray:
+        """Return how many tokens each text has, (texts,); cheaper than to ask for them."""
+        edges = _ends(list(map(len, texts)))
+        begins, known, number = self._pieces(texts, codes, edges)
+        return np.diff(_ends(known.counts[number])[np.searchsorted(begins, edges)])
+
+    def _pieces(
+        self, texts: Sequence[str], codes: np.ndarray, edges: np.ndarray
+    ) -> tuple[np.ndarray, Encoded, np.ndarray]:
+        """Return where pieces begin, the tokens of distinct pieces, and which of these each piece is."""
+        if len(codes) <= SHORT:
+            return edges[:-1], _tokens_of(self.backend, texts, np.ones(len(texts), dtype=bool)), np.arange(len(texts))
+        begins = np.sort(np.concatenate((edges[:-1], cuts(codes, self.blanks, edges))), kind="stable")
+        ends = np.append(begins[1:], len(codes))
+        whole = "".join(texts)
+        pieces = [whole[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        at_edge = np.flatnonzero(np.isin(begins, edges) | np.isin(ends, edges))
+        return begins, *self._look_up(pieces, {pieces[place] for place in at_edge})
+
+    def _look_up(self, pieces: list[str], alone: set[str]) -> tuple[Encoded, np.ndarray]:
+        """Return the tokens of all pieces that are known, and which of these each piece is."""
         with self._lock:
-            new = [piece for piece in dict.fromkeys(pieces) if piece not in self._numbers]
-            if new:
-                learnt = _tokens_of(self.backend, new, np.array([piece in alone for piece in new]))
-                self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
-                self._known = Encoded(*map(np.concatenate, zip(self._known, learnt, strict=True)))
-                self._size += sum(map(len, new))
-            number = np.fromiter(map(self._numbers.__getitem__, pieces), dtype=np.int64, count=len(pieces))
+            found = list(map(self._numbers.get, pieces))
+            if None in found:
+                self._learn(list(dict.fromkeys(compress(pieces, [number is None for number in found]))), alone)
+                found = list(map(self._numbers.get, pieces))
             known = self._known
             if self._size > MOST:
                 self._forget()
-            return number, known
+        return known, np.array(found, dtype=np.int64)
+
+    def _learn(self, new: list[str], alone: set[str]) -> None:
+        learnt = _tokens_of(self.backend, new, np.array([piece in alone for piece in new]))
+        self._numbers.update(zip(new, count(len(self._numbers))))
+        self._known = Encoded(*map(np.concatenate, zip(self._known, learnt, strict=True)))
+        self._size += sum(map(len, new))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be sent to another process without what is remembered."""
         return Lexicon, (self.backend,)
-
-
-def _shifted(encoded: Encoded, begins: np.ndarray) -> Encoded:
-    """Count positions from the beginning of the first text, of texts that begin at `begins`."""
-    shift = np.repeat(begins, encoded.counts)
-    return encoded._replace(start=encoded.start + shift, end=encoded.end + shift)
 
 
 def _tokens_of(backend: Any, pieces: Sequence[str], alone: np.ndarray) -> Encoded:
