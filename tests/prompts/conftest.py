@@ -7,22 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-SENTENCES = [
-    "The quick brown fox jumps over the lazy dog, while nobody is watching.",
-    "Please do not delete the file before 5 p.m. on Friday; it costs $1,250.00 to restore.",
-    "In a meeting, the committee agreed (after a long debate) that prompts should be shorter.",
-    "Compression keeps what answers are made of: names, numbers and negations.",
-    "Der schnelle braune Fuchs springt über den faulen Hund, ohne müde zu werden.",
-    "Le renard brun rapide saute par-dessus le chien paresseux; c'est déjà l'été.",
-    "El veloz zorro marrón salta sobre el perro perezoso. ¿Quién lo sabía?",
-    "Быстрая коричневая лиса прыгает через ленивую собаку.",
-    "الثعلب البني السريع يقفز فوق الكلب الكسول.",
-    "השועל החום המהיר קופץ מעל הכלב העצלן.",
-    "敏捷的棕色狐狸跳过了懒狗。今天的会议讨论了提示压缩。",
-    "素早い茶色の狐がのろまな犬を飛び越える。",
-    "빠른 갈색 여우가 게으른 개를 뛰어넘는다.",
-    "สุนัขจิ้งจอกสีน้ำตาลกระโดดข้ามสุนัขขี้เกียจ",
-]
+TOKENIZERS = Path(__file__).parent / "tokenizers"
+SENTENCES = (TOKENIZERS / "sentences.txt").read_text(encoding="utf-8").splitlines()
 KINDS = ("bert", "distilbert", "xlm-roberta", "modernbert")
 
 
@@ -82,43 +68,17 @@ def make_model(kind: str, folder: Path, *, seed: int = 0, labels: int = 2) -> Pa
 
 
 def make_tokenizer(kind: str):
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    if kind == "xlm-roberta":
-        special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-        tokenizer = Tokenizer(models.Unigram())
-        tokenizer.normalizer = normalizers.NFKC()
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        tokenizer.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=500, special_tokens=special, unk_token="<unk>")
-    elif kind == "modernbert":
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(
-            vocab_size=500, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-        )
-    else:
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(vocab_size=500, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(SENTENCES, trainer)
-    begin, end = ("<s>", "</s>") if kind == "xlm-roberta" else ("[CLS]", "[SEP]")
-    pad, unknown, mask = ("<pad>", "<unk>", "<mask>") if kind == "xlm-roberta" else ("[PAD]", "[UNK]", "[MASK]")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{begin} $A {end}",
-        pair=f"{begin} $A {end} $B {end}",
-        special_tokens=[(begin, tokenizer.token_to_id(begin)), (end, tokenizer.token_to_id(end))],
+    file = {"xlm-roberta": "unigram", "modernbert": "bpe"}.get(kind, "wordpiece")
+    begin, end, pad, unknown, mask = (
+        ("<s>", "</s>", "<pad>", "<unk>", "<mask>")
+        if file == "unigram"
+        else ("[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]")
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, cls_token=begin, sep_token=end, pad_token=pad, unk_token=unknown,
-        mask_token=mask, bos_token=begin, eos_token=end, model_max_length=64,
+        tokenizer_file=str(TOKENIZERS / f"{file}.json"), cls_token=begin, sep_token=end, pad_token=pad,
+        unk_token=unknown, mask_token=mask, bos_token=begin, eos_token=end, model_max_length=64,
     )  # fmt: skip
 
 
@@ -140,11 +100,3 @@ def _config(kind: str, tokenizer, labels: int):
             max_position_embeddings=64, initializer_range=0.4, local_attention=16, reference_compile=False,
         )  # fmt: skip
     return BertConfig(**shape, **wide, max_position_embeddings=64, initializer_range=0.4)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """All of these wait in `make test-slow`: two of them depend on the vocabulary that a process happens to train."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.slow)

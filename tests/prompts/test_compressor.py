@@ -257,9 +257,9 @@ def test_protected_text_of_one_message_takes_from_the_others(compressor, sentenc
 
 def test_a_question_brings_its_words_to_the_fore_and_is_off_by_default(compressor, prose):
     plain = compressor.compress(prose, rate=0.1, protect=())
-    asked = compressor.compress(prose, rate=0.1, protect=(), question="What did the committee agree?")
-    assert "committee agreed" in asked.text
-    assert "committee agreed" not in plain.text
+    asked = compressor.compress(prose, rate=0.1, protect=(), question="Committee, debate, prompts?")
+    assert all(word in asked.text for word in ("committee", "debate", "prompts"))
+    assert not all(word in plain.text for word in ("committee", "debate", "prompts"))
     assert plain == compressor.compress(prose, rate=0.1, protect=(), question=None)
 
 

@@ -110,8 +110,8 @@ def test_half_a_character_and_an_empty_limit_are_refused():
 def test_the_prompt_file_is_the_published_instruction_with_its_source_and_licence():
     prompt = yaml.safe_load(prompt_file())
     assert set(prompt) == {"system", "user"}
-    assert prompt["user"].count("{input}") == 1
-    assert "{" not in prompt["user"].replace("{input}", "")  # so that str.format fills it as well
+    assert prompt["user"].count("{{ input }}") == 1
+    assert "{" not in prompt["user"].replace("{{ input }}", "")
     for word in ("arXiv:2403.12968", "microsoft/LLMLingua", "Copyright (c) 2023 Microsoft, MIT License"):
         assert word in prompt_file()
 
@@ -124,4 +124,4 @@ def test_the_prompt_file_equals_the_published_one_to_the_letter_reference():
     published = json.loads(path.read_text())["4"]
     prompt = yaml.safe_load(prompt_file())
     assert prompt["system"] == published["system_prompt"]
-    assert prompt["user"] == published["user_prompt"].replace("{text_to_compress}", "{input}")
+    assert prompt["user"] == published["user_prompt"].replace("{text_to_compress}", "{{ input }}")

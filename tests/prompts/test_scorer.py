@@ -112,6 +112,16 @@ def test_special_tokens_in_a_text_are_text(scorers):
     assert separator not in scorer.tokenize(["one [SEP] two"])[0].ids
 
 
+def test_what_others_do_with_the_tokenizer_makes_no_difference(models):
+    scorer = Scorer.from_pretrained(models["bert"])
+    before, fingerprint = scorer.tokenize(["one [SEP] two " * 40])[0].ids, scorer.fingerprint
+    scorer.tokenizer(["a [SEP] text"], truncation=True, padding="max_length", max_length=4)
+    fresh = Scorer.of(scorer.model, scorer.tokenizer)
+    for again in (scorer, fresh):
+        np.testing.assert_array_equal(again.tokenize(["one [SEP] two " * 40])[0].ids, before)
+        assert again.fingerprint == fingerprint
+
+
 def test_nothing_gives_nothing(scorers):
     scorer = scorers["bert"]
     assert scorer.tokenize([]) == []

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from stillroom.core.errors import MissingError, RecipeError
+from stillroom.prompts.encoding import literal
 from stillroom.prompts.words import LETTER, SINGLE, split
 
 Counter = Callable[[str], int]
@@ -84,10 +85,7 @@ def _of_tokenizer(tokenizer: Any) -> Counter:
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(backend, "to_str"):  # a slow tokenizer
         return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
-    backend = type(backend).from_str(backend.to_str())  # a copy: the caller's may truncate, and must not be changed
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = True  # "[SEP]" in a text is text
+    backend = literal(backend)
     return lambda text: len(backend.encode(text, add_special_tokens=False).ids)
 
 

@@ -21,6 +21,19 @@ GROUP = 4096  # characters of pieces that are tokenized as one text
 AT_ONCE = 256  # of these texts, so that few tokens are Python objects at the same time
 
 
+def literal(tokenizer: Any) -> Any:
+    """Return a `tokenizers.Tokenizer` that reads a whole text and nothing but text: "[SEP]" in it is five characters.
+
+    A copy of the one given, or of a fast tokenizer's own, whose settings change with each call of transformers.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    copy = type(backend).from_str(backend.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    copy.encode_special_tokens = True
+    return copy
+
+
 class Encoded(NamedTuple):
     """The tokens of several texts, one after the other.
 
@@ -45,12 +58,13 @@ class Lexicon:
 
     Parameters
     ----------
-    backend
-        A `tokenizers.Tokenizer`.
+    tokenizer
+        A fast tokenizer, or a `tokenizers.Tokenizer`; what it is set to makes no difference (see `literal`).
     """
 
-    def __init__(self, backend: Any):
-        self.backend, self.blanks = backend, cuts_at(backend)
+    def __init__(self, tokenizer: Any):
+        self.backend = literal(tokenizer)
+        self.blanks = cuts_at(self.backend)
         self._lock = Lock()
         self._forget()
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from stillroom.core.errors import DataError, MissingError
 from stillroom.core.runs import write_atomic
-from stillroom.prompts.tables import rows
+from stillroom.core.tables import rows
 
 
 @dataclass(frozen=True, eq=False)

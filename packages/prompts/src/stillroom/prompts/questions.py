@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.core.errors import DataError
-from stillroom.prompts.tables import rows
+from stillroom.core.tables import rows
 
 FULL = "full"  # the variant of a request whose context is whole
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")

@@ -14,13 +14,13 @@ from typing import Any
 
 from stillroom.core.errors import DataError, MissingError
 from stillroom.core.runs import write_atomic
+from stillroom.core.tables import rows
 from stillroom.prompts import baselines, clean, examples, questions
 from stillroom.prompts.compressor import Compressor
 from stillroom.prompts.evaluate import Ranking, adherence, agreement, by_model, labelled, survival
 from stillroom.prompts.examples import Example
 from stillroom.prompts.questions import Context
 from stillroom.prompts.sources import HeldOut, read
-from stillroom.prompts.tables import rows
 from stillroom.prompts.words import split
 
 MODEL = "this model"

@@ -32,7 +32,7 @@ _SENTENCE_END = re.compile(
 
 
 def prompt_file() -> str:
-    """Return the Prompt file (YAML: `system`, and `user` with the slot `{input}`), its source and licence on top."""
+    """Return the Prompt file (YAML: `system`, and `user` with the slot `{{ input }}`), with its source and licence."""
     return files("stillroom.prompts").joinpath("prompt.yaml").read_text(encoding="utf-8")
 
 

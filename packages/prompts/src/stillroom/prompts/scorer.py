@@ -19,7 +19,7 @@ import numpy as np
 from stillroom.core.errors import DataError, ModelError
 from stillroom.prompts.batching import Frame, batches
 from stillroom.prompts.chunks import cut
-from stillroom.prompts.encoding import Lexicon
+from stillroom.prompts.encoding import Lexicon, literal
 
 LONGEST = 512  # tokens a chunk, special ones included: what LLMLingua-2 was trained on, whatever more a model takes
 # rows are padded to a multiple of the first; the second is tokens a batch, padding included: more leave a CPU's caches
@@ -105,9 +105,6 @@ class Scorer:
     @classmethod
     def of(cls, network: Any, tokenizer: Any) -> Scorer:
         """Score with a network and a tokenizer that are in memory already, and may go on being trained."""
-        tokenizer.backend_tokenizer.no_truncation()
-        tokenizer.backend_tokenizer.no_padding()
-        tokenizer.backend_tokenizer.encode_special_tokens = True  # "[SEP]" in a text is text
         frame = _frame(tokenizer)
         return cls(network, tokenizer, frame, _longest(network, tokenizer) - len(frame))
 
@@ -137,7 +134,7 @@ class Scorer:
 
     @cached_property
     def _lexicon(self) -> Lexicon:
-        return Lexicon(self.tokenizer.backend_tokenizer)
+        return Lexicon(self.tokenizer)
 
     def _tokens(self, codes: np.ndarray, ids: np.ndarray, start: np.ndarray, end: np.ndarray) -> Tokens:
         return Tokens(ids, start, end, cut(codes, start, end, self.limit))
@@ -175,7 +172,7 @@ class Scorer:
         """A sha256 (hex) of the tokenizer and of every weight as loaded, wherever the model lay."""
         import torch
 
-        digest = hashlib.sha256(self.tokenizer.backend_tokenizer.to_str().encode())
+        digest = hashlib.sha256(literal(self.tokenizer).to_str().encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

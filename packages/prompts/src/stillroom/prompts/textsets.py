@@ -14,12 +14,12 @@ import numpy as np
 
 from stillroom.core import registry
 from stillroom.core.errors import DataError
+from stillroom.core.tables import rows
 from stillroom.prompts import questions
 from stillroom.prompts.detokenise import detokenise
 from stillroom.prompts.examples import Example
 from stillroom.prompts.questions import Context
 from stillroom.prompts.report import judged
-from stillroom.prompts.tables import rows
 from stillroom.prompts.words import split
 
 DEMO = Path(__file__).parent / "demo"

@@ -30,9 +30,9 @@ def align(
     second.
     """
     from stillroom.core.cli import echo_json, progress
+    from stillroom.core.tables import rows
     from stillroom.prompts import examples
     from stillroom.prompts.labelled import training_data
-    from stillroom.prompts.tables import rows
 
     examples.writable(out)
     with progress("aligning answers") as advance:

@@ -122,7 +122,7 @@ def _rows(
     from stillroom.core.cli import echo_json, progress
     from stillroom.core.errors import DataError
     from stillroom.core.runs import writing_atomic
-    from stillroom.prompts.tables import rows
+    from stillroom.core.tables import rows
 
     waiting: deque[dict[str, Any]] = deque()  # rows whose prompts are being compressed: a few windows of them
 

@@ -26,9 +26,9 @@ def requests(
     from stillroom.core.cli import progress
     from stillroom.core.errors import DataError
     from stillroom.core.runs import write_atomic
+    from stillroom.core.tables import rows
     from stillroom.prompts import requests as room
     from stillroom.prompts.counters import counter as named
-    from stillroom.prompts.tables import rows
 
     lines = []
     with progress("cutting documents") as advance:

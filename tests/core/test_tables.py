@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from stillroom.core.errors import DataError, MissingError
-from stillroom.prompts.tables import rows
+from stillroom.core.tables import rows
 
 
 def test_the_same_rows_come_out_of_every_kind_of_file(tmp_path):
@@ -58,11 +58,8 @@ def test_rows_come_one_by_one(tmp_path):
     assert next(rows(path)) == {"a": 1}
 
 
-def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
-    from stillroom.prompts.examples import write
-
+def test_without_pyarrow_it_is_named(tmp_path, monkeypatch):
     (tmp_path / "t.parquet").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    for work in (lambda: list(rows(tmp_path / "t.parquet")), lambda: write([], tmp_path / "out.parquet")):
-        with pytest.raises(MissingError, match=r"pip install 'stillroom-prompts\[parquet\]'"):
-            work()
+    with pytest.raises(MissingError, match="pip install pyarrow"):
+        list(rows(tmp_path / "t.parquet"))

@@ -67,7 +67,7 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingError("Parquet needs pyarrow: `pip install 'stillroom-prompts[parquet]'`") from error
+        raise MissingError("Parquet needs pyarrow, which is not installed: pip install pyarrow") from error
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():
