@@ -1,4 +1,4 @@
-"""Chapter 4: a picture of forecasts, and one page with everything that was found. The page needs nothing beside it."""
+"""The last chapter: a picture of forecasts, and one page with all that was found, which needs nothing beside it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stillroom.demo.tour import Result, Table, Tour
 
 ABOUT = "Draw forecasts of six real series, and write one page with all that was found."
 TAKES = "a few seconds"
-BEFORE = ("forecast", "adapt", "distill")
+BEFORE = ("forecast", "adapt", "distill", "compress")
 
 CAPTION = (
     "The last windows of six of the sets: history, the model's median and 80 % band, and what came (dashed). The model "
@@ -59,12 +59,12 @@ def page(tour: Tour, results: Sequence[Result], picture: bytes) -> str:
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Stillroom: what a small forecaster can do</title>
+<title>Stillroom: what small models can do</title>
 <style>{STYLE}</style>
-<h1>What a small forecaster can do</h1>
-<p>Everything here was computed on one machine, on real series that come with statsmodels, by
-<b>{escape(tour.title)}</b>, a {escape(tour.model.title)} of {tour.parameters:,} parameters. Nothing but its
-weights came ready.</p>
+<h1>What small models can do</h1>
+<p>Everything here was computed on one machine, on real series and texts that come with statsmodels; the series by
+<b>{escape(tour.title)}</b>, a {escape(tour.model.title)} of {tour.parameters:,} parameters. Nothing but weights came
+ready.</p>
 <figure><img alt="{escape(CAPTION)}" src="data:image/png;base64,{b64encode(picture).decode()}">
 <figcaption>{escape(CAPTION)}</figcaption></figure>
 {"".join(map(_section, results))}
