@@ -62,7 +62,7 @@ def run(tour: Tour, model: str = "compressor", sets: int | None = None) -> Resul
             f"Before: {' '.join(described[shown].split())}",
             f"After, at {RATE:g}: {' '.join(excerpt.text.split())}",
             "Nothing is rewritten: what stays are the text's own words in their order. Numbers with their units, code, "
-            "addresses and negations are protected, and stay on top of the rate. Whether answers stay as good is another "
+            "addresses and negations are protected, and come on top. Whether answers stay as good is another "
             "question: `stillroom teacher calibrate` asks it of your own rows.",
         ],
         [

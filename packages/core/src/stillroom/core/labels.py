@@ -17,7 +17,7 @@ from stillroom.core.runs import write_atomic
 
 COLUMNS = (
     "key", "row_id", "input", "answer", "rationale", "soft_targets", "finish_reason", "model", "prompt_hash",
-    "prompt_tokens", "completion_tokens", "cached_tokens", "created",
+    "prompt_tokens", "completion_tokens", "cached_tokens", "created", "policy",
 )  # fmt: skip
 
 
@@ -41,6 +41,8 @@ class Label:
         As billed; `cached_tokens` is the part of `prompt_tokens` that the provider's prompt cache served.
     created
         When it was stored, in UTC; the store fills it in.
+    policy
+        How the prompt was compressed, in words; None: not at all.
     """
 
     key: str
@@ -56,6 +58,7 @@ class Label:
     completion_tokens: int | None = None
     cached_tokens: int | None = None
     created: str = ""
+    policy: str | None = None
 
 
 def create_table(connection: sqlite3.Connection) -> None:
@@ -66,6 +69,11 @@ def create_table(connection: sqlite3.Connection) -> None:
         "prompt_hash TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, cached_tokens INTEGER, "
         "created TEXT NOT NULL)"
     )
+
+
+def add_policy(connection: sqlite3.Connection) -> None:
+    """Add the column `policy` to the `labels` table."""
+    connection.execute("ALTER TABLE labels ADD COLUMN policy TEXT")
 
 
 def to_row(label: Label) -> tuple[Any, ...]:

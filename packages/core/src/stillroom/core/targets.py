@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from stillroom.core.database import Database
 from stillroom.core.errors import CorruptError, DataError
 from stillroom.core.keys import key
 from stillroom.core.labels import COLUMNS as LABEL_COLUMNS
-from stillroom.core.labels import Label, create_table, from_row, to_row, write_parquet
+from stillroom.core.labels import Label, add_policy, create_table, from_row, to_row, write_parquet
 from stillroom.core.runs import sync_folder, write_atomic
 from stillroom.core.schema import migration
 from stillroom.core.tensors import pack, unpack
@@ -47,6 +47,9 @@ def _create(connection: sqlite3.Connection) -> None:
     )
     connection.execute("CREATE INDEX targets_by_kind ON targets (kind, id)")
     create_table(connection)
+
+
+migration("core", 2)(add_policy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +163,12 @@ class TargetStore:
         """Return the label of `key`, or None."""
         rows = self._database.query(f"SELECT {_LABELS} FROM labels WHERE key = ?", key)
         return from_row(rows[0]) if rows else None
+
+    def get_labels(self, keys: Sequence[str]) -> dict[str, Label]:
+        """Return the labels of those of the keys that have one, by key; for a few hundred keys at a time."""
+        marks = ", ".join("?" * len(keys))
+        rows = self._database.query(f"SELECT {_LABELS} FROM labels WHERE key IN ({marks})", *keys)
+        return {label.key: label for label in map(from_row, rows)}
 
     def labels(self, *, model: str | None = None, prompt_hash: str | None = None) -> Iterator[Label]:
         """Give the labels, of one model or one prompt or all, in the order in which they were stored."""
