@@ -232,7 +232,7 @@ def test_the_columns_of_labels_are_the_contract(store):
         columns = [row[1] for row in connection.execute("PRAGMA table_info(labels)")]
     assert ", ".join(columns) == (
         "id, key, row_id, input, answer, rationale, soft_targets, finish_reason, model, prompt_hash, "
-        "prompt_tokens, completion_tokens, cached_tokens, created"
+        "prompt_tokens, completion_tokens, cached_tokens, created, policy"
     )
 
 

@@ -26,16 +26,16 @@ OPEN, LABELLED, UNFIT, FAILED, REFUSED = "open", "labelled", "unfit", "failed", 
 @migration("teacher", 1)
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute(
-        "CREATE TABLE jobs (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL, "
+        "CREATE TABLE teacher_jobs (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL, "
         "budget INTEGER, charged INTEGER NOT NULL DEFAULT 0)"
     )
     connection.execute(
-        "CREATE TABLE calls (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, key TEXT NOT NULL, "
-        "model TEXT NOT NULL, sent TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT, charged INTEGER NOT NULL, "
+        "CREATE TABLE teacher_calls (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES teacher_jobs, "
+        "key TEXT NOT NULL, model TEXT NOT NULL, sent TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT, charged INTEGER NOT NULL, "
         "settled INTEGER NOT NULL DEFAULT 0, prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER, "
         "saved_tokens INTEGER NOT NULL, compressed INTEGER NOT NULL, batch TEXT, seconds REAL)"
     )
-    connection.execute("CREATE INDEX calls_by_job ON calls (job, outcome)")
+    connection.execute("CREATE INDEX teacher_calls_by_job ON teacher_calls (job, outcome)")
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,15 @@ class Ledger:
         if budget is not None and not 0 < budget < MOST:
             raise RecipeError("a budget is more than nothing and less than four million dollars")
         with store.transaction() as connection:
-            made = "INSERT INTO jobs (name, created) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+            made = "INSERT INTO teacher_jobs (name, created) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
             connection.execute(made, (job, now()))
-            connection.execute("UPDATE jobs SET budget = ? WHERE name = ?", (budget, job))
-            ((self.id,),) = connection.execute("SELECT id FROM jobs WHERE name = ?", (job,))
+            connection.execute("UPDATE teacher_jobs SET budget = ? WHERE name = ?", (budget, job))
+            ((self.id,),) = connection.execute("SELECT id FROM teacher_jobs WHERE name = ?", (job,))
 
     def charged(self) -> int:
         """Return what the job was charged so far, open reservations included, in picodollars."""
         with self.store.transaction() as connection:
-            ((charged,),) = connection.execute("SELECT charged FROM jobs WHERE id = ?", (self.id,))
+            ((charged,),) = connection.execute("SELECT charged FROM teacher_jobs WHERE id = ?", (self.id,))
         return int(charged)
 
     def abandon(self) -> int:
@@ -128,7 +128,7 @@ class Ledger:
         """
         with self.store.transaction() as connection:
             statement = (
-                "UPDATE calls SET outcome = ?, reason = 'the process ended while it was under way' "
+                "UPDATE teacher_calls SET outcome = ?, reason = 'the process ended while it was under way' "
                 "WHERE job = ? AND outcome = ? AND batch IS NULL"
             )
             return connection.execute(statement, (FAILED, self.id, OPEN)).rowcount
@@ -141,18 +141,18 @@ class Ledger:
         numbers: list[int | None] = [None] * len(entries)
         with self.store.transaction() as connection:
             self._settle(connection, [entry for entry in entries if isinstance(entry, Ending)])
-            ((charged,),) = connection.execute("SELECT charged FROM jobs WHERE id = ?", (self.id,))
+            ((charged,),) = connection.execute("SELECT charged FROM teacher_jobs WHERE id = ?", (self.id,))
             sent = now()
             for place, entry in enumerate(entries):
                 if isinstance(entry, Intent) and charged + entry.reservation <= (self.budget or MOST):
                     charged += entry.reservation
                     numbers[place] = self._reserve(connection, entry, sent)
-            connection.execute("UPDATE jobs SET charged = ? WHERE id = ?", (charged, self.id))
+            connection.execute("UPDATE teacher_jobs SET charged = ? WHERE id = ?", (charged, self.id))
         return numbers
 
     def _reserve(self, connection: sqlite3.Connection, intent: Intent, sent: str) -> int | None:
         statement = (
-            "INSERT INTO calls (job, key, model, sent, outcome, charged, saved_tokens, compressed, batch) "
+            "INSERT INTO teacher_calls (job, key, model, sent, outcome, charged, saved_tokens, compressed, batch) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         row = (self.id, intent.key, intent.model, sent, OPEN, intent.reservation, intent.saved_tokens)
@@ -160,15 +160,15 @@ class Ledger:
 
     def _settle(self, connection: sqlite3.Connection, endings: Iterable[Ending]) -> None:
         for ending in endings:
-            ((before,),) = connection.execute("SELECT charged FROM calls WHERE id = ?", (ending.call,))
+            ((before,),) = connection.execute("SELECT charged FROM teacher_calls WHERE id = ?", (ending.call,))
             cost = before if ending.cost is None else ending.cost
             connection.execute(
-                "UPDATE calls SET outcome = ?, reason = ?, charged = ?, settled = 1, prompt_tokens = ?, "
+                "UPDATE teacher_calls SET outcome = ?, reason = ?, charged = ?, settled = 1, prompt_tokens = ?, "
                 "cached_tokens = ?, completion_tokens = ?, seconds = ? WHERE id = ?",
                 (ending.outcome, ending.reason, cost, ending.prompt_tokens, ending.cached_tokens,
                  ending.completion_tokens, ending.seconds, ending.call),
             )  # fmt: skip
-            connection.execute("UPDATE jobs SET charged = charged + ? WHERE id = ?", (cost - before, self.id))
+            connection.execute("UPDATE teacher_jobs SET charged = charged + ? WHERE id = ?", (cost - before, self.id))
             if ending.label is not None:
                 self.store.put_label(ending.label)
 
@@ -183,17 +183,19 @@ _SUMS = (
     "SUM(outcome = 'failed') AS failed, SUM(outcome = 'refused') AS refused, SUM(outcome = 'open') AS open, "
     "COUNT(*) - COUNT(DISTINCT key) AS retries, SUM(prompt_tokens) AS prompt_tokens, "
     "SUM(cached_tokens) AS cached_tokens, SUM(completion_tokens) AS completion_tokens, "
-    "SUM(CASE outcome WHEN 'labelled' THEN saved_tokens ELSE 0 END) AS saved_tokens, SUM(calls.charged) AS charged, "
+    "SUM(CASE outcome WHEN 'labelled' THEN saved_tokens ELSE 0 END) AS saved_tokens, "
+    "SUM(teacher_calls.charged) AS charged, "
     "AVG(CASE WHEN outcome = 'labelled' AND NOT compressed THEN seconds END) AS seconds_full, "
     "AVG(CASE WHEN outcome = 'labelled' AND compressed THEN seconds END) AS seconds_compressed"
 )
-BY = {"job": "jobs.name", "model": "calls.model", "day": "substr(calls.sent, 1, 10)"}
+BY = {"job": "teacher_jobs.name", "model": "teacher_calls.model", "day": "substr(sent, 1, 10)"}
 
 
 def entries(store: TargetStore, by: Sequence[str] = ("job", "model", "day")) -> Iterator[dict[str, object]]:
     """Yield the sums of the books by any of job, model and day: calls by outcome, tokens, picodollars, mean seconds."""
     groups = ", ".join(f"{BY[name]} AS {name}" for name in by)
-    statement = f"SELECT {groups}, {_SUMS} FROM calls JOIN jobs ON jobs.id = calls.job GROUP BY {', '.join(by)}"
+    tables = "teacher_calls JOIN teacher_jobs ON teacher_jobs.id = teacher_calls.job"
+    statement = f"SELECT {groups}, {_SUMS} FROM {tables} GROUP BY {', '.join(by)}"
     with store.transaction() as connection:
         cursor = connection.execute(f"{statement} ORDER BY {', '.join(by)}")
         names = [column[0] for column in cursor.description]
