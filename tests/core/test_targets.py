@@ -236,6 +236,22 @@ def test_the_columns_of_labels_are_the_contract(store):
     )
 
 
+def test_a_store_from_before_there_were_policies_keeps_its_labels(tmp_path, monkeypatch):
+    from stillroom.core import schema
+
+    path = tmp_path / "old.sqlite"
+    with monkeypatch.context() as then:
+        then.setitem(schema._steps, "core", {1: schema._steps["core"][1]})
+        with TargetStore(path) as old, old.transaction() as connection:
+            row = ("old", "r", "in", "out", "m", "2026-01-01")
+            columns = "key, row_id, input, answer, model, created"
+            connection.execute(f"INSERT INTO labels ({columns}) VALUES (?, ?, ?, ?, ?, ?)", row)
+    with TargetStore(path) as store:
+        assert store.get_label("old") == Label("old", "r", "in", "out", "m", created="2026-01-01")
+        store.put_label(Label("new", "r", "in", "out", "m", policy="system 0.5"))
+        assert store.get_labels(["old", "new", "none"])["new"].policy == "system 0.5"
+
+
 def test_labels_are_exported_to_parquet(store, tmp_path):
     pytest.importorskip("pyarrow")
     import pyarrow.parquet

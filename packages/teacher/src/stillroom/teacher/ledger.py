@@ -31,7 +31,8 @@ def _create(connection: sqlite3.Connection) -> None:
     )
     connection.execute(
         "CREATE TABLE teacher_calls (id INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES teacher_jobs, "
-        "key TEXT NOT NULL, model TEXT NOT NULL, sent TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT, charged INTEGER NOT NULL, "
+        "key TEXT NOT NULL, model TEXT NOT NULL, sent TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT, "
+        "charged INTEGER NOT NULL, "
         "settled INTEGER NOT NULL DEFAULT 0, prompt_tokens INTEGER, cached_tokens INTEGER, completion_tokens INTEGER, "
         "saved_tokens INTEGER NOT NULL, compressed INTEGER NOT NULL, batch TEXT, seconds REAL)"
     )
