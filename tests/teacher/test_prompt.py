@@ -67,9 +67,17 @@ def test_an_answer_without_a_bound_is_refused_with_the_way_out():
         ({"output": {"one_of": ["a"], "json_schema": {}}}, "one_of or json_schema"),
         ({"endpoint": "completions"}, "template and endpoint: completions belong together"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"output": {"one_of": [True, False]}}, "YAML reads yes and no as true and false"),
+        (
+            {
+                "output": {"one_of": ["a", "b"]},
+                "examples": [{"input": "x", "output": "a"}, {"input": "y", "output": "c"}],
+            },
+            "example 1 teaches what would be no label",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_one_sentence(change, sentence):
     with pytest.raises(RecipeError, match=sentence) as caught:
-        Prompt.read({"user": "{{ a }}"} | change)
+        Prompt.read({"user": "{{ input }}"} | change)
     assert "\n" not in str(caught.value)

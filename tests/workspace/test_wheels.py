@@ -59,7 +59,11 @@ ALONE = {
             "stillroom-bench",
         },
     ),
-    "stillroom-demo": (["stillroom", "demo", "--help"], {"gluonts", "bitsandbytes", "trl", "openai"}),
+    "stillroom-teacher": (
+        ["stillroom", "teacher", "--help"],
+        (HEAVY - {"openai"}) | {"pandas", "scipy", "pyarrow", "stillroom-prompts", "stillroom-bench"},
+    ),
+    "stillroom-demo": (["stillroom", "demo", "--help"], {"gluonts", "bitsandbytes", "trl"}),
 }
 
 

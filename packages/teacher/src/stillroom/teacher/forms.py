@@ -53,6 +53,8 @@ class Output(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and any(isinstance(one, bool) for one in value.get("one_of") or ()):
+            raise ValueError('YAML reads yes and no as true and false: write ["yes", "no"]')
         return {} if value == "text" else value
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ It says nothing of who answers, at what price, or to which rows.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator,
 from stillroom.core.errors import RecipeError
 from stillroom.core.keys import key
 from stillroom.core.recipes import checked
-from stillroom.teacher.forms import Output
+from stillroom.teacher.forms import Output, Unfit
 
 Policy = float | Literal["never", "auto"]
 """`never`: the text stays as it is; a number in (0, 1]: this share of its tokens stays; `auto`: the job decides."""
@@ -56,6 +57,11 @@ class Example(BaseModel):
 
     input: str | dict[str, Any]
     output: Any
+
+    @property
+    def answer(self) -> str:
+        """The answer as the teacher would write it."""
+        return self.output if isinstance(self.output, str) else json.dumps(self.output, ensure_ascii=False)
 
     @property
     def row(self) -> dict[str, Any]:
@@ -147,6 +153,11 @@ class Prompt(BaseModel):
     def _possible(self) -> Prompt:
         if (self.endpoint == "completions") != (self.template is not None):
             raise ValueError("template and endpoint: completions belong together: give both or neither")
+        for number, example in enumerate(self.examples.items):
+            try:
+                self.output.read(example.answer)
+            except Unfit as reason:
+                raise ValueError(f"example {number} teaches what would be no label: its output {reason}") from reason
         return self
 
     @classmethod

@@ -111,9 +111,8 @@ class Rendering:
         if self._whole is None:
             body["messages"] = [*messages, {"role": "user", "content": user}]
         else:
-            pairs = [
-                {"user": a["content"], "assistant": b["content"]} for a, b in zip(shown[::2], shown[1::2], strict=True)
-            ]
+            said = [message["content"] for message in shown]
+            pairs = [{"user": a, "assistant": b} for a, b in zip(said[::2], said[1::2], strict=True)]
             body["prompt"] = self._whole.render(system=system, examples=pairs, user=user)
         return Request(
             self.prompt.endpoint,
@@ -147,10 +146,7 @@ class Rendering:
             row, fewer = self._compressed(example.row, "examples")
             saved += fewer
             shown.append({"role": "user", "content": self._rendered(row, f"example {number}")})
-            answer = (
-                example.output if isinstance(example.output, str) else json.dumps(example.output, ensure_ascii=False)
-            )
-            shown.append({"role": "assistant", "content": answer})
+            shown.append({"role": "assistant", "content": example.answer})
         return "\n\n".join(texts), shown, saved
 
     def _compressed(self, row: Mapping[str, Any], part: str) -> tuple[Mapping[str, Any], int]:
