@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from stillroom.core.errors import DataError, RecipeError
-from stillroom.teacher.labelling import BUDGET, label
-from stillroom.teacher.ledger import entries
+from stillroom.teacher.labelling import BUDGET, IN_BATCH, label
+from stillroom.teacher.ledger import Intent, Ledger, entries
 from stillroom.teacher.prices import PICO
 from stillroom.teacher.testing import Fault, Reply, Script, ScriptedServer
 
@@ -231,6 +232,24 @@ def test_a_job_is_one_process_at_a_time(server, store, make_job, api, some_rows)
             label(some_rows(1, 951), make_job(), store, api(server))
 
     assert label(rows(), make_job(), store, api(server)).labelled == 1
+
+
+def test_what_is_under_way_in_a_batch_is_not_asked_again(server, store, make_job, api, some_rows):
+    job = make_job()
+    (one, other) = job.questions(some_rows(2, 960))
+    Ledger(store, "a batch").write([Intent(one.request.key, "scripted", 1, batch="b1")])
+    found = label(some_rows(2, 960), job, store, api(server))
+    assert list(answers(found)) == [other.row_id]
+    assert list(found.missing()) == [(one.row_id, IN_BATCH)]
+
+
+def test_a_row_whose_price_is_not_known_is_named(server, store, make_job, api, some_rows):
+    job = make_job()
+    short = replace(job, price=job.price.model_copy(update={"longest_prompt": 400}))
+    rows = [{"row_id": "long", "text": "Is 2 even? " * 30}, *some_rows(2, 970)]
+    found = label(rows, short, store, api(server))
+    assert [(row_id, "shorten it" in reason) for row_id, reason in found.missing()] == [("long", True)]
+    assert len(answers(found)) == 2
 
 
 def test_soft_targets_come_from_the_alternatives(store, make_job, api, some_rows):

@@ -5,7 +5,7 @@ Windows are made by stillroom.series, which stands above core; here is only what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -84,3 +84,21 @@ class Compressor(Protocol):
 
     def compress_many(self, texts: Iterable[str], *, rate: float) -> Iterable[Kept]:
         """Yield what is left of each text, in order: about `rate` of its tokens, in (0, 1]."""
+
+
+@runtime_checkable
+class Labeller(Protocol):
+    """A model that answers rows of text: with one of some classes, or in its own words."""
+
+    def label(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        examples: Sequence[Mapping[str, Any]],
+        classes: Sequence[str] | None,
+    ) -> Sequence[str | None]:
+        """Return an answer for each row, in order; None where there is none.
+
+        A row has a text `input`, and what other columns its data set has. `examples` are other rows of the set, each
+        with its right `answer`, to learn from or to show. `classes` are the answers there are; None: any text.
+        """

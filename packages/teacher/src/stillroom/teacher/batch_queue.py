@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from stillroom.core.errors import RecipeError
 from stillroom.core.schema import migration
-from stillroom.teacher.ledger import Ending, Intent, Ledger
+from stillroom.teacher.ledger import OPEN, Ending, Intent, Ledger
 from stillroom.teacher.rendering import Request
 
 GROUP = 256  # lines a commit
@@ -26,16 +26,16 @@ GROUP = 256  # lines a commit
 @migration("teacher-batches", 1)  # a word of its own: who only labels need not know it to open the store
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute(
-        "CREATE TABLE batches (id INTEGER PRIMARY KEY, job INTEGER NOT NULL, token TEXT NOT NULL UNIQUE, "
+        "CREATE TABLE teacher_batches (id INTEGER PRIMARY KEY, job INTEGER NOT NULL, token TEXT NOT NULL UNIQUE, "
         "prompt_hash TEXT NOT NULL, model TEXT NOT NULL, api TEXT NOT NULL, sent REAL, batch TEXT, status TEXT)"
     )
     connection.execute(
-        "CREATE TABLE batch_lines (id INTEGER PRIMARY KEY, job INTEGER NOT NULL, key TEXT NOT NULL, "
+        "CREATE TABLE teacher_batch_lines (id INTEGER PRIMARY KEY, job INTEGER NOT NULL, key TEXT NOT NULL, "
         "row_id TEXT NOT NULL, input TEXT NOT NULL, line TEXT NOT NULL, reservation INTEGER NOT NULL, "
         "saved_tokens INTEGER NOT NULL, failures INTEGER NOT NULL DEFAULT 0, token TEXT, call INTEGER, "
         "UNIQUE (job, key))"
     )
-    connection.execute("CREATE INDEX batch_lines_by_token ON batch_lines (job, token, id)")
+    connection.execute("CREATE INDEX teacher_batch_lines_by_token ON teacher_batch_lines (job, token, id)")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Queue:
         self.ledger, self.store, self.compressed = ledger, ledger.store, compressed
         self._asked = {"prompt": prompt_hash, "model": model, "API": api}
         with self.store.transaction() as connection:
-            statement = "SELECT prompt_hash, model, api FROM batches WHERE job = ? AND status IS NULL"
+            statement = "SELECT prompt_hash, model, api FROM teacher_batches WHERE job = ? AND status IS NULL"
             for values in connection.execute(statement, (ledger.id,)):
                 for what, value in zip(self._asked, values, strict=True):
                     if value != self._asked[what]:
@@ -133,7 +133,7 @@ class Queue:
     def put(self, lines: Iterable[Line]) -> None:
         """Let lines wait; those that wait or are under way already stay as they are."""
         statement = (
-            "INSERT INTO batch_lines (job, key, row_id, input, line, reservation, saved_tokens) "
+            "INSERT INTO teacher_batch_lines (job, key, row_id, input, line, reservation, saved_tokens) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, key) DO NOTHING"
         )
         rows = [(self.ledger.id, o.key, o.row_id, o.input, o.line, o.reservation, o.saved_tokens) for o in lines]
@@ -143,7 +143,7 @@ class Queue:
     def drop(self) -> list[str]:
         """Take out the lines that wait, and return their keys."""
         with self.store.transaction() as connection:
-            statement = "DELETE FROM batch_lines WHERE job = ? AND token IS NULL RETURNING key"
+            statement = "DELETE FROM teacher_batch_lines WHERE job = ? AND token IS NULL RETURNING key"
             return [key for (key,) in connection.execute(statement, (self.ledger.id,))]
 
     def take(self, lines: int, size: int) -> str | None:
@@ -158,7 +158,7 @@ class Queue:
         while room and taken < lines:
             with self.store.transaction() as connection:
                 statement = (
-                    "SELECT id, key, reservation, saved_tokens, length(line) + 1 FROM batch_lines "
+                    "SELECT id, key, reservation, saved_tokens, length(line) + 1 FROM teacher_batch_lines "
                     "WHERE job = ? AND token IS NULL AND id > ? ORDER BY id LIMIT ?"
                 )
                 waiting = connection.execute(statement, (self.ledger.id, last, min(GROUP, lines - taken))).fetchall()
@@ -174,26 +174,33 @@ class Queue:
                 ]
                 numbers = self.ledger.write(intents)
                 covered = [(token, call, one[0]) for call, one in zip(numbers, group, strict=True) if call is not None]
-                connection.executemany("UPDATE batch_lines SET token = ?, call = ? WHERE id = ?", covered)
+                connection.executemany("UPDATE teacher_batch_lines SET token = ?, call = ? WHERE id = ?", covered)
                 if covered and not taken:
-                    row = (self.ledger.id, token, *self._asked.values())
-                    statement = "INSERT INTO batches (job, token, prompt_hash, model, api) VALUES (?, ?, ?, ?, ?)"
-                    connection.execute(statement, row)
+                    made = "INSERT INTO teacher_batches (job, token, prompt_hash, model, api) VALUES (?, ?, ?, ?, ?)"
+                    connection.execute(made, (self.ledger.id, token, *self._asked.values()))
             taken += len(covered)
             last = group[-1][0] if group else last
             room = bool(group) and len(covered) == len(waiting)
         return token if taken else None
 
+    def covered(self) -> float:
+        """Return which share of the lines that wait the budget covers, by their reservations; 0 if there are none."""
+        with self.store.transaction() as connection:
+            statement = "SELECT TOTAL(reservation) FROM teacher_batch_lines WHERE job = ? AND token IS NULL"
+            ((waiting,),) = connection.execute(statement, (self.ledger.id,))
+        left = waiting if self.ledger.budget is None else self.ledger.budget - self.ledger.charged()
+        return left / waiting if waiting else 0.0
+
     def open(self) -> list[Submission]:
         """Return the submissions that have not ended, in the order in which they were made."""
         with self.store.transaction() as connection:
-            statement = "SELECT token, batch FROM batches WHERE job = ? AND status IS NULL ORDER BY id"
+            statement = "SELECT token, batch FROM teacher_batches WHERE job = ? AND status IS NULL ORDER BY id"
             return [Submission(*row) for row in connection.execute(statement, (self.ledger.id,))]
 
     def under_way(self) -> int:
         """Return how many lines are under way."""
         with self.store.transaction() as connection:
-            statement = "SELECT COUNT(*) FROM batch_lines WHERE job = ? AND token IS NOT NULL"
+            statement = "SELECT COUNT(*) FROM teacher_batch_lines WHERE job = ? AND token IS NOT NULL"
             ((count,),) = connection.execute(statement, (self.ledger.id,))
         return int(count)
 
@@ -205,7 +212,7 @@ class Queue:
         """Return those lines of a submission, of some hundred keys, that are under way."""
         marks = ", ".join("?" * len(keys))
         with self.store.transaction() as connection:
-            statement = f"SELECT {_LINE} FROM batch_lines WHERE job = ? AND token = ? AND key IN ({marks})"
+            statement = f"SELECT {_LINE} FROM teacher_batch_lines WHERE job = ? AND token = ? AND key IN ({marks})"
             return [Line(*row) for row in connection.execute(statement, (self.ledger.id, token, *keys))]
 
     def rest(self, token: str) -> list[Line]:
@@ -215,7 +222,7 @@ class Queue:
     def sent(self, token: str) -> float | None:
         """Return when the provider was last asked to make a batch of a submission, in seconds since 1970."""
         with self.store.transaction() as connection:
-            ((sent,),) = connection.execute("SELECT sent FROM batches WHERE token = ?", (token,))
+            ((sent,),) = connection.execute("SELECT sent FROM teacher_batches WHERE token = ?", (token,))
         return None if sent is None else float(sent)
 
     def sending(self, token: str) -> None:
@@ -232,11 +239,11 @@ class Queue:
             self.ledger.write([one.ending for one in settled])
             for one in settled:
                 where = "WHERE job = ? AND key = ?"
-                change = "UPDATE batch_lines SET token = NULL, call = NULL, failures = failures + ?"
+                change = "UPDATE teacher_batch_lines SET token = NULL, call = NULL, failures = failures + ?"
                 if one.again:
                     connection.execute(f"{change} {where}", (int(one.counted), self.ledger.id, one.line.key))
                 else:
-                    connection.execute(f"DELETE FROM batch_lines {where}", (self.ledger.id, one.line.key))
+                    connection.execute(f"DELETE FROM teacher_batch_lines {where}", (self.ledger.id, one.line.key))
 
     def end(self, token: str, status: str) -> None:
         """Commit that a submission has ended; its lines are settled."""
@@ -246,8 +253,9 @@ class Queue:
         last = 0
         while True:
             with self.store.transaction() as connection:
-                statement = f"SELECT id, {_LINE} FROM batch_lines WHERE job = ? AND token = ? AND id > ? ORDER BY id"
-                rows = connection.execute(f"{statement} LIMIT {GROUP}", (self.ledger.id, token, last)).fetchall()
+                where = f"WHERE job = ? AND token = ? AND id > ? ORDER BY id LIMIT {GROUP}"
+                statement = f"SELECT id, {_LINE} FROM teacher_batch_lines {where}"
+                rows = connection.execute(statement, (self.ledger.id, token, last)).fetchall()
             if not rows:
                 return
             yield [Line(*row[1:]) for row in rows]
@@ -255,4 +263,12 @@ class Queue:
 
     def _update(self, token: str, change: str, value: object) -> None:
         with self.store.transaction() as connection:
-            connection.execute(f"UPDATE batches SET {change} WHERE token = ?", (value, token))
+            connection.execute(f"UPDATE teacher_batches SET {change} WHERE token = ?", (value, token))
+
+
+def settled(ledger: Ledger) -> int:
+    """Return what the job's calls that have ended cost, in picodollars: what it was charged, less open reservations."""
+    with ledger.store.transaction() as connection:
+        statement = "SELECT COALESCE(SUM(charged), 0) FROM teacher_calls WHERE job = ? AND outcome = ?"
+        ((reserved,),) = connection.execute(statement, (ledger.id, OPEN))
+        return ledger.charged() - int(reserved)

@@ -20,7 +20,7 @@ from openai import AsyncOpenAI
 from stillroom.core.targets import TargetStore
 from stillroom.teacher import batch_files
 from stillroom.teacher.asking import PAUSES, Final, Question, to_label
-from stillroom.teacher.batch_queue import Line, Queue, Settled
+from stillroom.teacher.batch_queue import Line, Queue, Settled, settled
 from stillroom.teacher.calls import Api, Failure, Hopeless, Reply
 from stillroom.teacher.forms import Unfit
 from stillroom.teacher.labelling import BUDGET, GROUP, Job, Labelled, Misfit, alone, finish
@@ -28,6 +28,7 @@ from stillroom.teacher.ledger import FAILED, LABELLED, REFUSED, UNFIT, Ending, L
 from stillroom.teacher.prices import PICO
 
 POLL = (1.0, 60.0)  # seconds between two looks at what is under way: at first, and at most; doubled from look to look
+WORTHWHILE = 0.1  # of what waits: when the budget covers less, it is not worth another batch, which may take a day
 GRACE = 10.0  # seconds after which a batch that was asked for, and is not listed, was never made
 UNDER_WAY = "under way in a batch: run again to fetch it"
 
@@ -74,13 +75,13 @@ def batch(
         budget = None if job.budget_usd is None else round(job.budget_usd * PICO)
         ledger = Ledger(store, job.title, budget)
         ledger.abandon()
-        before = ledger.charged()
+        before = settled(ledger)
         found = Labelled(job.title, store)
         try:
             finish(_batch(rows, job, ledger, api, found, wait, lines, advance))
         finally:
             found.charged = ledger.charged()
-            found.spent = found.charged - before
+            found.spent = settled(ledger) - before  # what is reserved for calls under way is no cost yet
     return found
 
 
@@ -97,7 +98,7 @@ async def _batch(
     async with api.client() as client:
         url = client.base_url
         queue = Queue(
-            ledger, prompt_hash=job.prompt_hash, model=job.model, api=f"{url.host}:{url.port or ''}{url.path}",
+            ledger, prompt_hash=job.prompt_hash, model=job.model, api=f"{url.netloc.decode()}{url.path}",
             compressed=job.policy is not None,
         )  # fmt: skip
         queue.drop()  # what a killed run had read and not submitted: these rows are read now
@@ -170,7 +171,7 @@ class _Batches:
         first, pause = True, POLL[0]
         while True:
             moved = [await self._look(one.token, one.batch) for one in self.queue.open() if one.batch is not None]
-            if first or not self.queue.open():
+            if first or (not self.queue.open() and self.queue.covered() > WORTHWHILE):
                 moved.append(await self._submit())
             if not wait or not self.queue.open():
                 return
@@ -192,8 +193,12 @@ class _Batches:
         sent = self.queue.sent(token)
         batch = None if sent is None else await self._lost(token, sent)
         try:
+            content = self.queue.content(token)
+            if batch is None and not content:  # killed when it was refused, and given up, but not yet ended
+                self.queue.end(token, "refused")
+                return
             if batch is None:
-                file = await batch_files.upload(self.client, token, self.queue.content(token))
+                file = await batch_files.upload(self.client, token, content)
                 self.queue.sending(token)
                 batch = await batch_files.create(self.client, token, self.job.prompt.endpoint, file)
         except (Failure, Hopeless) as error:
@@ -246,14 +251,14 @@ class _Batches:
 
     def _settle(self, answered: Sequence[tuple[Line, Reply | Failure]]) -> int:
         """Settle lines by what came of them, and return how many will not go again."""
-        settled = [self._settled(line, answer) for line, answer in answered]
-        self.queue.settle(settled)
-        for one in settled:
+        ended = [self._settled(line, answer) for line, answer in answered]
+        self.queue.settle(ended)
+        for one in ended:
             if one.ending.label is not None:
                 self.found.saved_tokens += one.line.saved_tokens
             elif not one.again:
                 self.found.reasons[one.line.key] = str(one.ending.reason)
-        return sum(not one.again for one in settled)
+        return sum(not one.again for one in ended)
 
     def _settled(self, line: Line, answer: Reply | Failure) -> Settled:
         more = line.failures + 1 < self.job.attempts

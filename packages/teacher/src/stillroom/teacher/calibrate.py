@@ -136,11 +136,6 @@ def calibrate(
     return replace(made, sentence=sentence(made, [rate for rate in ordered if rate not in {v.rate for v in table}]))
 
 
-def smallest_pilot(tolerance: float) -> int:
-    """Return how many rows show agreement within the tolerance if all agree: fewer never do."""
-    return rows_needed(tolerance)
-
-
 def _ordered(rates: Iterable[float]) -> list[float]:
     """The rates below 1, the mildest first."""
     return sorted({float(rate) for rate in rates if rate != 1}, reverse=True)
@@ -149,8 +144,7 @@ def _ordered(rates: Iterable[float]) -> list[float]:
 def _check(job: Job, rates: Sequence[float], tolerance: float, pilot: int, measure: str) -> None:
     if not rates or not all(0 < rate < 1 for rate in rates):
         raise RecipeError("rates are shares of tokens to keep, between 0 and 1: give at least one below 1")
-    if not 0 < tolerance < 1:
-        raise RecipeError(f"a tolerance of {tolerance:g} cannot be: it is the share of answers that may differ")
+    rows_needed(tolerance)  # refuses one that no pilot can show
     if pilot < 1:
         raise RecipeError("a pilot has at least one row")
     if measure not in MEASURES:
@@ -196,7 +190,10 @@ def _gold(gold: Iterable[Mapping[str, Any]], drawn: Sequence[Mapping[str, Any]])
 
 def _answers(found: Labelled, store: TargetStore, samples: int) -> list[dict[str, Label | None]]:
     """What came of a pilot's rows, by sample."""
-    statement = "SELECT DISTINCT key FROM calls JOIN jobs ON jobs.id = calls.job WHERE jobs.name = ? AND outcome = ?"
+    statement = (
+        "SELECT DISTINCT key FROM teacher_calls JOIN teacher_jobs ON teacher_jobs.id = teacher_calls.job "
+        "WHERE teacher_jobs.name = ? AND outcome = ?"
+    )
     with store.transaction() as connection:
         unfit = {key for (key,) in connection.execute(statement, (found.job, UNFIT))}
     answers: list[dict[str, Label | None]] = [{} for _ in range(samples)]

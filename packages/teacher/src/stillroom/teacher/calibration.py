@@ -132,14 +132,15 @@ def sentence(found: Calibration, missing: Sequence[float]) -> str:
         if best.usd_per_1000 is not None and full.usd_per_1000 is not None:
             cost = f"; 1,000 rows cost {_usd(best.usd_per_1000)} instead of {_usd(full.usd_per_1000)}"
         said.append(
-            f"Rate {found.chosen:g} is safe: {shown.mean:.4g} of {shown.rows:,} rows agree with the full prompt, at least "
-            f"{shown.low:.4g} (95 % interval) where {bar:g} is asked for{cost}."
+            f"Rate {found.chosen:g} is safe: {_share(shown.mean)} of {shown.rows:,} rows agree with the full prompt, "
+            f"and at least {_share(shown.low)} of all (95 % interval), where {_share(bar)} are asked for{cost}."
         )
     elif any(one.verdict == "safe" for one in found.table):
         said.append("Leave the prompt as it is: there are safe rates, but none is cheaper as this provider bills.")
     else:
         said.append(
-            f"No rate is shown to be safe, so the policy keeps the prompt as it is (rate 1, tolerance {found.tolerance:g})."
+            f"No rate is shown to be safe for a tolerance of {_share(found.tolerance)}, so the policy keeps the prompt "
+            "as it is (rate 1)."
         )
     said += [_undecided(one, found) for one in tried.values() if one.verdict == "undecided"]
     harmful = [f"{one.rate:g}" for one in tried.values() if one.verdict == "harmful"]
@@ -153,8 +154,8 @@ def sentence(found: Calibration, missing: Sequence[float]) -> str:
     if found.self_agreement is not None:
         itself = found.self_agreement
         said.append(
-            f"The full prompt agrees with itself on {itself.mean:.4g} of the rows ({itself.low:.4g} to {itself.high:.4g}): "
-            "no rate can be asked for more."
+            f"The full prompt agrees with itself on {_share(itself.mean)} of the rows ({_share(itself.low)} to "
+            f"{_share(itself.high)}): no rate can be asked for more."
         )
         if itself.mean < bar:
             said.append("So this tolerance cannot be met: ask at temperature 0, or tolerate more.")
@@ -164,8 +165,10 @@ def sentence(found: Calibration, missing: Sequence[float]) -> str:
 def _undecided(one: Variant, found: Calibration) -> str:
     """What is to be done about a rate that the pilot neither shows to be safe nor harmful."""
     shown, bar = one.agreement[found.measure], 1 - found.tolerance
-    rows = "all" if shown.mean == 1 else f"{shown.mean:.4g} of"
-    said = f"Rate {one.rate:g} is undecided: {rows} {shown.rows:,} rows agree, which shows {shown.low:.4g}, not {bar:g}"
+    said = (
+        f"Rate {one.rate:g} is undecided: {_share(shown.mean)} of {shown.rows:,} rows agree, which shows "
+        f"{_share(shown.low)}, not {_share(bar)}"
+    )
     if shown.rows < rows_needed(found.tolerance):
         said += "; so few rows cannot show it even when all agree"
     if one.rows_needed is None:
@@ -175,3 +178,7 @@ def _undecided(one: Variant, found: Calibration) -> str:
 
 def _usd(amount: float) -> str:
     return dollars(round(amount * PICO))
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.4g} %"

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from os.path import commonprefix
 from statistics import fmean
 from typing import Any
 
@@ -206,7 +205,10 @@ def _prefix(requests: Sequence[Request], count: Counter) -> tuple[int, int]:
     if not requests:
         return 0, 0
     leading = sum(count(text) + MESSAGE_TOKENS for text in requests[0].texts[: requests[0].prefix])
-    return leading, count(commonprefix([_following(one) for one in requests])) if len(requests) > 1 else 0
+    texts = [_following(one) for one in requests]
+    first, last = min(texts), max(texts)  # what these two begin with, all that sort between them do
+    same = next((place for place, pair in enumerate(zip(first, last, strict=False)) if len({*pair}) > 1), len(first))
+    return leading, count(first[:same]) if len(requests) > 1 else 0
 
 
 def _following(request: Request) -> str:
@@ -218,8 +220,8 @@ def _completion(job: Job, count: Counter, store: TargetStore | None, given: int 
     """Tokens of an answer, and where that comes from."""
     if given is not None:
         return given, "as given"
-    for digest in dict.fromkeys((job.prompt_hash, job.prompt.digest())) if store is not None else ():
-        labels = islice(store.labels(model=job.model, prompt_hash=digest), LABELS)
+    for digest in dict.fromkeys((job.prompt_hash, job.prompt.digest())):
+        labels = () if store is None else islice(store.labels(model=job.model, prompt_hash=digest), LABELS)
         lengths = [label.completion_tokens for label in labels if label.completion_tokens is not None]
         if lengths:
             return fmean(lengths), f"the mean of {len(lengths):,} labels in the store"

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from stillroom.core.errors import DataError, RecipeError
+from stillroom.core.errors import DataError, RecipeError, UserError
 from stillroom.core.labels import Label
 from stillroom.core.targets import TargetStore
 from stillroom.teacher.asking import ATTEMPTS, PATIENCE, Asker, OutOfBudget, Question
@@ -33,6 +33,7 @@ from stillroom.teacher.spool import Spool
 
 GROUP = 256  # rows looked up in the store at a time
 BUDGET = "the budget is used up"
+IN_BATCH = "it is under way in a batch: `stillroom teacher batch` fetches it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +246,7 @@ async def _label(
     pace = Pace(job.concurrency, job.rpm, job.tpm)
     questions: asyncio.Queue[Question | None] = asyncio.Queue(maxsize=2 * job.concurrency)
     under_way: set[str] = set()
+    in_batches = ledger.in_batches()
     client = api.client()
     asker = Asker(
         client, journal, pace, job.price, job.prompt.output,
@@ -273,6 +275,8 @@ async def _label(
             key = one.request.key
             found.spool.put(key, one.row_id, one.request.input)
             found.stored += key in stored
+            if key in in_batches and key not in stored:
+                found.reasons[key] = IN_BATCH
             if key in stored or key in under_way or key in found.reasons or found.stopped:
                 advance(1)
             else:
@@ -289,6 +293,8 @@ async def _label(
                     reason = found.stopped = BUDGET
                 except Hopeless as error:
                     reason = found.stopped = str(error)
+                except UserError as error:  # a row that cannot be asked
+                    reason = str(error)
                 if reason is None:
                     found.saved_tokens += question.request.saved_tokens
                 elif not found.stopped:

@@ -10,7 +10,7 @@ It makes no calls and knows no prices.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -134,6 +134,12 @@ class Ledger:
             )
             return connection.execute(statement, (FAILED, self.id, OPEN)).rowcount
 
+    def in_batches(self) -> set[str]:
+        """Return the keys that are under way in a provider's batch, of this job or another."""
+        with self.store.transaction() as connection:
+            rows = connection.execute("SELECT key FROM teacher_calls WHERE outcome = ? AND batch IS NOT NULL", (OPEN,))
+            return {key for (key,) in rows}
+
     def write(self, entries: Sequence[Intent | Ending]) -> list[int | None]:
         """Commit intents and endings as one; return the number of each call that the budget allows, None for all else.
 
@@ -202,3 +208,15 @@ def entries(store: TargetStore, by: Sequence[str] = ("job", "model", "day")) -> 
         names = [column[0] for column in cursor.description]
         found = [dict(zip(names, row, strict=True)) for row in cursor]
     yield from found
+
+
+def paid(store: TargetStore, keys: Collection[str]) -> tuple[int, int]:
+    """Return the picodollars and tokens of all calls for some answers, whichever job made them."""
+    charged = tokens = 0
+    statement = "SELECT key, charged, IFNULL(prompt_tokens, 0) + IFNULL(completion_tokens, 0) FROM teacher_calls"
+    with store.transaction() as connection:
+        for key, picodollars, used in connection.execute(statement):
+            if key in keys:
+                charged += picodollars
+                tokens += used
+    return charged, tokens

@@ -220,11 +220,13 @@ def dollars(pico: int) -> str:
     return f"${amount:,.{digits}f}"
 
 
+@functools.cache
 def _exact(number: float) -> Fraction:
     """The decimal number that was written, not the binary one next to it: 0.1 is a tenth."""
     return Fraction(str(number))
 
 
+@functools.cache
 def _pico(price: float) -> Fraction:
     """Picodollars a token, of a price in USD per million."""
     return _exact(price) * (PICO // 10**6)

@@ -16,15 +16,19 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the spool
+        self._at_end = True
 
     def put(self, key: str, row_id: str, text: str) -> None:
         """Add a line."""
-        self._file.seek(0, 2)
+        if not self._at_end:
+            self._file.seek(0, 2)
+            self._at_end = True
         self._file.write(json.dumps([key, row_id, text]).encode() + b"\n")
 
     def __iter__(self) -> Iterator[tuple[str, str, str]]:
         place = 0
         while True:
+            self._at_end = False
             self._file.seek(place)
             line = self._file.readline()
             if not line:

@@ -9,6 +9,8 @@ import typer
 from stillroom.teacher.cli import options, outcome
 from stillroom.teacher.cli.options import COMPRESSOR, OUT, STORE
 
+LINES = 50_000  # as `batch_files` has it, which is not imported for a --help
+
 
 def batch(
     rows: options.Rows,
@@ -18,7 +20,7 @@ def batch(
     budget_usd: options.BudgetUsd = None,
     base_url: options.BaseUrl = None,
     wait: Annotated[bool, typer.Option(help="Stay until all is fetched, or submit and return.")] = True,
-    lines: Annotated[int, typer.Option(min=1, max=50_000, help="The most requests in a batch.")] = 50_000,
+    lines: Annotated[int, typer.Option(min=1, max=LINES, help="The most requests in a batch.")] = LINES,
     samples: options.Samples = 1,
     max_tokens: options.MaxTokens = None,
     rationale: options.Rationale = False,

@@ -26,27 +26,27 @@ def calibrate(
     noise: Annotated[
         bool | None, typer.Option("--noise/--no-noise", help="Ask the full prompt twice; default: if temperature > 0.")
     ] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="The most the pilot may cost, over all its runs.")] = None,
+    budget_usd: options.BudgetUsd = None,
     out: Annotated[Path, typer.Option(help="Where the policy goes, for `label --policy`.")] = Path("policy.yaml"),
     plot: Annotated[Path | None, typer.Option(help="Draw cost against agreement, as PNG.")] = None,
     base_url: options.BaseUrl = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="The most calls at once; fewer if the API asks.")] = 64,
-    rpm: Annotated[float | None, typer.Option(min=1, help="The most requests a minute.")] = None,
-    tpm: Annotated[float | None, typer.Option(min=1, help="The most tokens a minute.")] = None,
+    concurrency: options.Concurrency = 64,
+    rpm: options.Rpm = None,
+    tpm: options.Tpm = None,
     max_tokens: options.MaxTokens = None,
-    rationale: Annotated[bool, typer.Option(help="Ask for the reasoning as well.")] = False,
+    rationale: options.Rationale = False,
     compressor: options.CompressorName = COMPRESSOR,
     prices: options.Prices = None,
     input_usd: options.InputUsd = None,
     output_usd: options.OutputUsd = None,
     store: options.Store = STORE,
-    job: Annotated[str, typer.Option(help="The pilot's name in the ledger; default: by prompt and model.")] = "",
-    attempts: Annotated[int, typer.Option(min=1, help="Answers of a wrong form before a row is given up.")] = 3,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to try a row for while the API fails.")] = 300.0,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds a call may take.")] = 120.0,
+    job: options.JobName = "",
+    attempts: options.Attempts = 3,
+    patience: options.Patience = 300.0,
+    timeout: options.Timeout = 120.0,
     as_json: options.AsJson = False,
 ) -> None:
-    """Label a pilot with the full prompt and compressed ones, and write the cheapest policy that is shown to be safe."""
+    """Label a pilot with the full prompt and compressed ones; write the cheapest policy that is shown to be safe."""
     from stillroom.core.cli import echo_json, progress
     from stillroom.core.errors import RecipeError
     from stillroom.core.runs import write_atomic
@@ -54,6 +54,7 @@ def calibrate(
     from stillroom.core.targets import TargetStore
     from stillroom.teacher import calibrate as room
     from stillroom.teacher import frontier, policies
+    from stillroom.teacher.intervals import rows_needed
 
     try:
         shares = [float(rate) for rate in rates.split(",")]
@@ -66,7 +67,7 @@ def calibrate(
     )  # fmt: skip
     if plot is not None:
         frontier.require()
-    if pilot < (least := room.smallest_pilot(tolerance)):
+    if pilot < (least := rows_needed(tolerance)):
         typer.echo(
             f"{pilot:,} rows cannot show a tolerance of {tolerance:g}, even if all agree: {least:,} can.", err=True
         )
@@ -84,6 +85,8 @@ def calibrate(
     typer.echo(f"The policy is in {out}. This run cost ${found.spent_usd:,.4g}.", err=True)
     if plot is not None:
         write_atomic(plot, frontier.draw(found))
+    if found.stopped is not None:
+        raise typer.Exit(1)
 
 
 def _show(found: Calibration) -> None:

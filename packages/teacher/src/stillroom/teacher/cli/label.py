@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from stillroom.teacher.cli import options, outcome
 from stillroom.teacher.cli.options import COMPRESSOR, OUT, STORE
 
@@ -17,9 +13,9 @@ def label(
     out: options.Out = OUT,
     budget_usd: options.BudgetUsd = None,
     base_url: options.BaseUrl = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="The most calls at once; fewer if the API asks.")] = 64,
-    rpm: Annotated[float | None, typer.Option(min=1, help="The most requests a minute.")] = None,
-    tpm: Annotated[float | None, typer.Option(min=1, help="The most tokens a minute.")] = None,
+    concurrency: options.Concurrency = 64,
+    rpm: options.Rpm = None,
+    tpm: options.Tpm = None,
     samples: options.Samples = 1,
     max_tokens: options.MaxTokens = None,
     rationale: options.Rationale = False,
@@ -32,17 +28,16 @@ def label(
     store: options.Store = STORE,
     job: options.JobName = "",
     attempts: options.Attempts = 3,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to try a row for while the API fails.")] = 300.0,
+    patience: options.Patience = 300.0,
     timeout: options.Timeout = 120.0,
-    dry_run: Annotated[bool, typer.Option(help="Render and count; ask nobody.")] = False,
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Label rows with a large model. Run it again, and only what is new, or was under way, is asked and paid."""
-    from stillroom.core.cli import echo_json, progress
+    from stillroom.core.cli import progress
     from stillroom.core.tables import rows as read
     from stillroom.core.targets import TargetStore
     from stillroom.teacher import output
-    from stillroom.teacher.dry_run import dry_run as count
     from stillroom.teacher.labelling import label as run
 
     output.writable(out)
@@ -53,9 +48,7 @@ def label(
     )  # fmt: skip
     with TargetStore(store) as kept:
         if dry_run:
-            with progress("counting") as advance:
-                counted = count(read(rows), made, kept, advance)
-            echo_json(counted) if as_json else typer.echo(counted.sentence())
+            outcome.foresee(read(rows), made, kept, as_json)
             return
         with progress("labelling") as advance:
             found = run(read(rows), made, kept, options.api(base_url, timeout), advance=advance)

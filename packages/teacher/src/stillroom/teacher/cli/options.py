@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from stillroom.teacher.calls import Api
     from stillroom.teacher.labelling import Job
+    from stillroom.teacher.prompt import Prompt
 
 Rows = Annotated[str, typer.Argument(help="Rows: .jsonl, .csv or .parquet; - is JSON Lines on stdin.")]
 PromptFile = Annotated[Path, typer.Option("--prompt", help="The Prompt file, YAML.")]
@@ -28,8 +30,13 @@ BudgetUsd = Annotated[float | None, typer.Option(help="The most this job may cos
 Samples = Annotated[int, typer.Option(min=1, help="Answers a row.")]
 Rationale = Annotated[bool, typer.Option(help="Ask for the reasoning as well, and keep it.")]
 JobName = Annotated[str, typer.Option("--job", help="The job's name in the ledger; default: by prompt and model.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="The most calls at once; fewer if the API asks.")]
+Rpm = Annotated[float | None, typer.Option(min=1, help="The most requests a minute.")]
+Tpm = Annotated[float | None, typer.Option(min=1, help="The most tokens a minute.")]
 Attempts = Annotated[int, typer.Option(min=1, help="Answers of a wrong form before a row is given up.")]
+Patience = Annotated[float, typer.Option(min=0, help="Seconds to try a row for while the API fails.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds a call may take.")]
+DryRun = Annotated[bool, typer.Option(help="Render and count; ask nobody.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 OUT = Path("labels.parquet")
@@ -38,7 +45,7 @@ COMPRESSOR = "compressor"
 
 
 def job(
-    prompt: Path,
+    prompt: Prompt | Mapping[str, Any] | Path,
     model: str,
     *,
     max_tokens: int | None = None,

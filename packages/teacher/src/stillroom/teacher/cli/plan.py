@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +25,7 @@ def plan(
         int | None, typer.Option(min=0, help="Tokens of an answer; default: as labels in the store, or the examples.")
     ] = None,
     max_tokens: options.MaxTokens = None,
-    rationale: Annotated[bool, typer.Option(help="Ask for the reasoning as well.")] = False,
+    rationale: options.Rationale = False,
     counter: Annotated[
         str | None, typer.Option(help="Counts tokens: tiktoken:gpt-4o, a tokenizer's folder or hub id, estimate.")
     ] = None,
@@ -69,7 +68,8 @@ def plan(
 def _numbers(plan: Plan, cheapest: bool) -> dict[str, object]:
     from stillroom.teacher.prices import usd
 
-    return {**vars(plan), "usd": None if plan.cost is None else usd(plan.cost), "cheapest": cheapest}
+    numbers = {name: value for name, value in vars(plan).items() if name != "cost"}
+    return numbers | {"usd": None if plan.cost is None else usd(plan.cost), "cheapest": cheapest}
 
 
 def _sentence(found: Estimate, counted_by: str) -> str:
