@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from stillroom.core.errors import RecipeError
+from stillroom.teacher.labelling import label
+from stillroom.teacher.rationales import explain
+from stillroom.teacher.testing import Fault, Script, ScriptedServer, echo
+
+
+def said(body: dict) -> str:
+    """Answer yes, or, asked why, what the answer and the question were."""
+    asked = echo(body)
+    if "Say in a few sentences why" not in asked:
+        return "no" if "4" in asked else "yes"
+    return f"because {asked.splitlines()[0]} {asked.splitlines()[2]}"
+
+
+@pytest.fixture
+def server():
+    with ScriptedServer(Script(answer=said, faults=(Fault("refusal", at=(2,)),))) as server:
+        yield server
+
+
+def test_the_reasons_are_of_the_answer_and_of_the_row(server, store, make_job, api, some_rows):
+    rows, job = some_rows(6), make_job(concurrency=1)
+    found = label(rows, job, store, api(server))
+    reasons, outcomes = explain(iter(rows), found, job, store, api(server))
+    labels = {row_id: one for row_id, one, _ in outcomes}
+    assert labels["r2"] is None  # the server would not answer
+    assert labels["r4"].answer == "no"
+    assert labels["r4"].rationale == "because Is 4 even? The answer is: no"
+    assert labels["r5"].rationale == "because Is 5 even? The answer is: yes"
+    assert (reasons.rows, reasons.job) == (5, found.job)
+    before = server.bill().requests
+    again, _ = explain(iter(rows[3:]), label(rows[3:], job, store, api(server)), job, store, api(server))
+    assert (again.stored, again.spent, server.bill().requests) == (3, 0, before)
+
+
+def test_reasons_are_asked_for_once(server, store, make_job, api, some_rows):
+    job = make_job(samples=2)
+    with pytest.raises(RecipeError, match="one answer a row"):
+        explain(some_rows(1), label(some_rows(1), job, store, api(server)), job, store, api(server))
