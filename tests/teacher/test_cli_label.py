@@ -86,7 +86,10 @@ def test_rows_of_every_kind_give_the_same_labels_in_files_of_every_kind(tmp_path
         assert done.returncode == 0, done.stderr
         assert f"5 labels in {tmp_path / out}" in done.stderr
         assert done.stdout == ""
-    done = stillroom("label", "-", *job, "--out", tmp_path / "d.jsonl", "--json", input=lines.read_text())
+    limited = (*job, "--budget-usd", 0.004, "--out", tmp_path / "d.jsonl", "--json")
+    done = stillroom("label", "-", *limited, input=lines.read_text())
+    assert re.search(r"\(5 of them were there before\)\. This run cost \$0\.00; the job \$0\.0000\d+ of a budget of "
+                     r"\$0\.00400\.", done.stderr), done.stderr  # fmt: skip
     assert server.stats()["requests"] == before + 5  # the requests are the same, so those of one run are enough
     summary = json.loads(done.stdout)
     assert (summary["rows"], summary["labelled"], summary["stored_before"], summary["usd"]) == (5, 5, 5, 0)
@@ -145,7 +148,7 @@ def test_a_mistake_is_one_sentence_and_no_file_is_touched(tmp_path, job, some_ro
     boundless.write_text(json.dumps({"user": "{{ text }}"}))
     before = everything(tmp_path)
     for arguments, sentence in (
-        ((rows, *job, "--prompt", tmp_path / "none.yaml"), "There is no recipe .*none.yaml: give a YAML file"),
+        ((rows, *job, "--prompt", tmp_path / "none.yaml"), "There is no file .*none.yaml: give a YAML file"),
         ((rows, *without(job, *PRICE[::2])), "there is no price for 'scripted': give one with --prices FILE"),
         ((rows, *job, "--prompt", boundless), "give max_tokens in the prompt, or --max-tokens"),
         ((rows, *job, "--budget-usd", 0), "a budget is more than nothing"),

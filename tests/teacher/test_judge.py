@@ -114,3 +114,10 @@ def test_what_cannot_be_judged_is_refused_in_a_sentence():
         against_humans({"1": "a"}, [{"row_id": "1", "preference": "A"}])
     with pytest.raises(DataError, match="row 1 is marked twice"):
         against_humans({"1": "a"}, [{"row_id": "1", "preference": "a"}] * 2)
+
+
+def test_equal_answers_are_not_asked_about():
+    a, b = table({"x": "same", "y": "one"}), table({"x": "same", "y": "other"})
+    assert {row["row_id"] for row in requests(a, b)} == {"y/ab", "y/ba"}
+    with pytest.raises(DataError, match="nothing to judge"):
+        list(requests(a, a))

@@ -67,8 +67,8 @@ def requests(
 ) -> Iterator[dict[str, str]]:
     """Yield two rows for a label job for each row that both tables answer: `ROW_ID/ab`, where a is first, and `/ba`.
 
-    Of several samples the majority's answer is judged. Rows that one table alone answers are not asked about: no judge
-    is needed to say who wins there.
+    Of several samples the majority's answer is judged. Rows that one table alone answers, or both alike, are not asked
+    about: no judge is needed to say who wins there.
 
     Parameters
     ----------
@@ -86,9 +86,13 @@ def requests(
     both = [row_id for row_id in a if row_id in b and a[row_id].answer is not None and b[row_id].answer is not None]
     if not both:
         raise DataError("no row is answered in both tables: is row_id the same in both?")
+    if all(a[row_id].answer == b[row_id].answer for row_id in both):
+        raise DataError("both tables give the same answers: there is nothing to judge")
     for row_id in both:
         if a[row_id].input != b[row_id].input:
             raise DataError(f"row {row_id} has another input in each table: judge answers to the same rows")
+        if a[row_id].answer == b[row_id].answer:
+            continue
         for order, first, second in (("ab", a[row_id], b[row_id]), ("ba", b[row_id], a[row_id])):
             yield {
                 "row_id": f"{row_id}/{order}",

@@ -28,7 +28,7 @@ CompressorName = Annotated[str, typer.Option("--compressor", help="A mini, folde
 Out = Annotated[Path, typer.Option(help="Where the labels go: .parquet, .csv or .jsonl.")]
 BudgetUsd = Annotated[float | None, typer.Option(help="The most this job may cost, over all its runs.")]
 Samples = Annotated[int, typer.Option(min=1, help="Answers a row.")]
-Rationale = Annotated[bool, typer.Option(help="Ask for the reasoning as well, and keep it.")]
+Rationale = Annotated[bool, typer.Option(help="Ask for the reasoning before the answer, and keep it.")]
 JobName = Annotated[str, typer.Option("--job", help="The job's name in the ledger; default: by prompt and model.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="The most calls at once; fewer if the API asks.")]
 Rpm = Annotated[float | None, typer.Option(min=1, help="The most requests a minute.")]

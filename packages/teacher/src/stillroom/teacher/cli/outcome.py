@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from stillroom.core.labels import Label
     from stillroom.core.targets import TargetStore
     from stillroom.teacher.labelling import Job, Labelled
 
@@ -26,12 +27,17 @@ def foresee(rows: Iterable[Mapping[str, Any]], job: Job, store: TargetStore, as_
     echo_json(counted) if as_json else typer.echo(counted.sentence())
 
 
-def deliver(found: Labelled, job: Job, out: Path, as_json: bool, under_way: int = 0) -> None:
-    """Write the labels and say what came of the run; exit code 1 if more rows have no label than are under way."""
+def deliver(
+    found: Labelled, job: Job, out: Path, as_json: bool, under_way: int = 0, labels: Iterable[Label] | None = None
+) -> None:
+    """Write the labels (by default those found) and say what came of the run.
+
+    Exit code 1 if more rows have no label than are under way.
+    """
     from stillroom.core.cli import echo_json
     from stillroom.teacher import output
 
-    written = output.write(found, out)
+    written = output.write(found if labels is None else labels, out)
     missing = output.write_missing(found.missing(), out)
     if as_json:
         echo_json(numbers(found, job, missing) | {"under_way": under_way, "out": str(out)})
@@ -71,9 +77,9 @@ def numbers(found: Labelled, job: Job, missing: Path | None) -> dict[str, object
 
 def cost(found: Labelled, job: Job) -> str:
     """Return what a run cost, in a sentence."""
-    from stillroom.teacher.prices import dollars
+    from stillroom.teacher.prices import PICO, dollars
 
-    budget = "" if job.budget_usd is None else f" of a budget of ${job.budget_usd:,.2f}"
+    budget = "" if job.budget_usd is None else f" of a budget of {dollars(round(job.budget_usd * PICO))}"
     whole = f"; the job {dollars(found.charged)}{budget}" if found.charged != found.spent or budget else ""
     saved = f"; compression saved {found.saved_tokens:,} prompt tokens" if found.saved_tokens else ""
     return f"This run cost {dollars(found.spent)}{whole}{saved}."
