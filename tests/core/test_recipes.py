@@ -46,6 +46,6 @@ def test_what_is_wrong_is_one_sentence_with_the_nearest_known_name(recipe, sente
 def test_a_file_that_is_no_recipe_is_named(tmp_path):
     (tmp_path / "list.yaml").write_text("- 1\n")
     (tmp_path / "torn.yaml").write_text("{")
-    for name, reason in {"none.yaml": "no recipe", "list.yaml": "not a recipe", "torn.yaml": "not YAML"}.items():
+    for name, reason in {"none.yaml": "no file", "list.yaml": "not a recipe", "torn.yaml": "not YAML"}.items():
         with pytest.raises(RecipeError, match=reason):
             checked(Whole, tmp_path / name)

@@ -1,0 +1,146 @@
+import os
+import socket
+from itertools import islice
+
+import pytest
+import torch
+
+from stillroom.core.errors import ModelError
+from stillroom.demo import label, local_teacher, report
+from stillroom.demo.local_teacher import GAPS, Lessons
+from stillroom.demo.remarks import CLASSES, PATTERNS, remarks
+from stillroom.demo.tour import Tour
+
+
+@pytest.fixture(scope="module")
+def compressor(tmp_path_factory):
+    """An untrained compressor of a few hundred pieces."""
+    from stillroom.prompts.architecture import Architecture, fast, network, vocabulary
+
+    folder = tmp_path_factory.mktemp("models") / "compressor"
+    sizes = Architecture(
+        vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    tokenizer = fast(vocabulary([local_teacher.INSTRUCTIONS] * 3, 300), 512)
+    network(sizes, tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def labelled(tiny, compressor, tmp_path_factory):
+    """A tour, and what the chapter found on it: a teacher of three steps is asked by way of its server."""
+    tour = Tour.of(str(tiny), tmp_path_factory.mktemp("out"))
+    return tour, label.run(tour, compressor, rows=12, pilot=6, steps=30)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return local_teacher.vocabulary([local_teacher.INSTRUCTIONS, *(one.text for one in islice(remarks(0), 50))])
+
+
+def test_every_row_is_labelled_by_one_of_the_classes(labelled):
+    _, result = labelled
+    assert result.numbers["labelled"] == 12
+
+
+def test_the_ledger_adds_up_to_what_was_spent(labelled):
+    _, result = labelled
+    books = result.numbers["ledger"]
+    assert [row["job"] for row in books] == ["labels", "pilot"]
+    assert sum(row["charged"] for row in books) == pytest.approx(1e12 * result.numbers["spent_usd"])
+    for row in books:
+        assert row["charged"] == row["prompt_tokens"] * 150_000 + row["completion_tokens"] * 600_000  # gpt-4o-mini
+
+
+def test_a_second_run_asks_and_pays_nothing(labelled, compressor):
+    tour, first = labelled
+    again = label.run(tour, compressor, rows=12, pilot=6, steps=30)
+    assert again.numbers["spent_usd"] == 0
+    for name in ("ledger", "accuracy"):
+        assert again.numbers[name] == first.numbers[name]
+
+
+def test_the_page_holds_the_frontier(labelled):
+    from base64 import b64encode
+
+    tour, result = labelled
+    picture = (tour.folder("label") / "frontier.png").read_bytes()
+    assert b64encode(picture).decode() in report.page(tour, [result], b"")
+
+
+def test_the_server_is_gone_when_the_work_is_done_or_has_failed(labelled):
+    tour, _ = labelled
+    address = ""
+    with pytest.raises(ZeroDivisionError), local_teacher.served(tour.folder("label") / label.TEACHER) as address:
+        _connect(address)
+        raise ZeroDivisionError
+    with pytest.raises(ConnectionRefusedError):
+        _connect(address)
+
+
+def test_a_server_that_cannot_serve_is_one_plain_sentence(tmp_path):
+    with (
+        pytest.raises(ModelError, match=r"did not begin to serve: see .*nothing\.log"),
+        local_teacher.served(tmp_path / "nothing"),
+    ):
+        pass
+
+
+def test_a_remark_behind_a_shared_prompt_is_answered_as_if_it_were_alone(tokenizer):
+    drawn = list(islice(remarks(0), 40))
+    lessons = Lessons(tokenizer, drawn, GAPS[::100])
+    batch = lessons[3]
+    model = local_teacher.network(tokenizer).eval()
+    with torch.no_grad():
+        together = model(
+            **{name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}, use_cache=False
+        ).logits
+        for row in range(2):
+            [ends] = torch.where(batch["labels"][row] == tokenizer.eos_token_id)
+            for end in ends.tolist()[:3]:
+                start = end - int(batch["position_ids"][row, end]) + len(_prompt(batch, row))
+                alone = torch.cat([torch.tensor(_prompt(batch, row)), batch["input_ids"][row, start : end + 1]])
+                torch.testing.assert_close(model(input_ids=alone[None]).logits[0, -1], together[row, end])
+
+
+def test_the_teacher_learns_from_what_the_server_will_render(tokenizer):
+    from stillroom.teacher.rendering import Rendering
+
+    drawn = list(islice(remarks(0), 5))
+    lessons = Lessons(tokenizer, drawn, [1.0])
+    whole = local_teacher.prompt("food")
+    messages = Rendering(whole).request({"remark": drawn[0].text}, "").body["messages"]
+    asked = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    assert lessons.prompts["food"][0] + lessons.asked[0] + lessons.answers["food"][:1] == asked
+
+
+def test_a_third_of_the_patterns_and_words_is_kept_for_later():
+    def words(drawn):
+        return {word.strip(".,:?!").lower() for one in drawn for word in one.text.split()}
+
+    early, later = list(islice(remarks(0), 2000)), list(islice(remarks(1, later=True), 2000))
+    assert {"risotto", "voucher", "exorbitant", "chilly"} <= words(later) - words(early)
+    kept = PATTERNS[len(PATTERNS) * 2 // 3 :]
+    assert not any(one.text.startswith(pattern.split("{")[0]) for one in early for pattern in kept if pattern[0] != "{")
+    assert len({one.text for one in later}) == 2000
+
+
+def test_only_the_prompt_says_whose_business_money_is():
+    prompts = {name: local_teacher.prompt(name).instructions.text.split() for name in CLASSES}
+    for name in CLASSES[1:]:
+        differing = [(a, b) for a, b in zip(prompts[CLASSES[0]], prompts[name], strict=True) if a != b]
+        assert len(differing) == 1
+
+
+def _connect(address):
+    port = int(address.split(":")[2].split("/")[0])
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+
+def _prompt(batch, row):
+    """The prompt of a row: tokens until the positions begin again after its padding."""
+    seen_by_first = batch["attention_mask"][row, 0, -1]
+    [places] = torch.where(batch["position_ids"][row] == 0)
+    length = int(places[1]) if len(places) > 1 and places[1] > 1 else int(seen_by_first.sum())
+    return batch["input_ids"][row, :length][batch["input_ids"][row, :length] != 0].tolist()
