@@ -91,6 +91,16 @@ def from_row(row: Sequence[Any]) -> Label:
     return Label(**values, soft_targets=None if soft is None else json.loads(soft))
 
 
+def schema() -> Any:
+    """Return the table's columns as a pyarrow schema; MissingError where pyarrow is missing."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingError("Parquet needs pyarrow, which is not installed: pip install pyarrow") from error
+    kinds = [pyarrow.int64() if column.endswith("_tokens") else pyarrow.string() for column in COLUMNS]
+    return pyarrow.schema(zip(COLUMNS, kinds, strict=True))
+
+
 def write_parquet(rows: Sequence[Sequence[Any]], path: str | Path) -> None:
     """Write rows of the table to a Parquet file with its columns.
 
@@ -99,14 +109,11 @@ def write_parquet(rows: Sequence[Sequence[Any]], path: str | Path) -> None:
     MissingError
         pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingError("Parquet needs pyarrow, which is not installed: pip install pyarrow") from error
-    kinds = [pyarrow.int64() if column.endswith("_tokens") else pyarrow.string() for column in COLUMNS]
-    schema = pyarrow.schema(zip(COLUMNS, kinds, strict=True))
+    columns = schema()
+    import pyarrow
+    from pyarrow import parquet
+
     records = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
     buffer = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.Table.from_pylist(records, schema=schema), buffer)
+    parquet.write_table(pyarrow.Table.from_pylist(records, schema=columns), buffer)
     write_atomic(path, buffer.getvalue().to_pybytes())

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from stillroom.core.errors import DataError, MissingError
-from stillroom.core.labels import COLUMNS, Label, to_row
+from stillroom.core.errors import DataError
+from stillroom.core.labels import COLUMNS, Label, schema, to_row
 from stillroom.core.runs import writing_atomic
 
 KINDS = (".parquet", ".csv", ".jsonl")
@@ -34,10 +34,7 @@ def writable(path: str | Path) -> Path:
     if path.is_dir():
         raise DataError(f"{path} is a folder: name a file")
     if path.suffix == ".parquet":
-        try:
-            import pyarrow  # noqa: F401 - is it there?
-        except ImportError as error:
-            raise MissingError("Parquet needs pyarrow: pip install 'stillroom-teacher[parquet]'") from error
+        schema()  # is pyarrow there?
     return path
 
 
@@ -72,7 +69,7 @@ def _sink(file: BinaryIO, suffix: str) -> Iterator[_Sink]:
         return
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(file, _schema()) as writer:
+    with parquet.ParquetWriter(file, schema()) as writer:
         yield _Parquet(writer)
 
 
@@ -108,12 +105,4 @@ class _Parquet:
     def write(self, rows: list[dict[str, Any]]) -> None:
         import pyarrow
 
-        self.writer.write_table(pyarrow.Table.from_pylist(rows, schema=_schema()))
-
-
-def _schema() -> Any:
-    import pyarrow
-
-    return pyarrow.schema(
-        [(name, pyarrow.int64() if name.endswith("_tokens") else pyarrow.string()) for name in COLUMNS]
-    )
+        self.writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema()))
