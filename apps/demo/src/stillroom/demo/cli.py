@@ -29,6 +29,7 @@ class Chapter(StrEnum):
     adapt = "adapt"
     distill = "distill"
     compress = "compress"
+    label = "label"
     report = "report"
 
 
@@ -39,16 +40,16 @@ def demo(
     model: Annotated[str, typer.Option(help="The mini, or any Chronos model by its folder or hub id.")] = "forecaster",
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
-    """Tour Stillroom: forecast, adapt and distil on real series, compress a prompt, and a page with what came of it."""
+    """Tour Stillroom: forecast, adapt and distil on real series, compress a prompt, label rows; all on one page."""
     import torch
 
-    from stillroom.demo import adapt, compress, distill, forecast, report
+    from stillroom.demo import adapt, compress, distill, forecast, label, report
     from stillroom.demo.tour import Tour
 
     torch.set_num_threads(1)  # for models this small two are hardly faster, and stall when the machine is busy
     console = _console(stderr=json)
     tour = Tour.of(model, out)
-    rooms: dict[Chapter, Any] = dict(zip(Chapter, (forecast, adapt, distill, compress, report), strict=True))
+    rooms: dict[Chapter, Any] = dict(zip(Chapter, (forecast, adapt, distill, compress, label, report), strict=True))
     found: dict[str, Any] = {}
     for name in [chapter] if chapter else list(Chapter):
         console.print(f"\n[bold]{name}[/bold]  {rooms[name].ABOUT} It takes {rooms[name].TAKES}.", highlight=False)

@@ -19,7 +19,12 @@ RATE = 0.5
 SHOWN = "co2"  # the data set whose description is printed before and after
 PRICED = "gpt-4o-mini"
 CALLS = 1000
-READER: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 1376, "num_hidden_layers": 8, "num_attention_heads": 8}
+READER: dict[str, Any] = {
+    "hidden_size": 512,
+    "intermediate_size": 1376,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 8,
+}
 
 
 def run(tour: Tour, model: str = "compressor", sets: int | None = None) -> Result:
@@ -30,7 +35,8 @@ def run(tour: Tour, model: str = "compressor", sets: int | None = None) -> Resul
     compressor = find(model)
     described = descriptions(sets)
     text = "\n\n".join(described.values())
-    rows, numbers = [], {}
+    rows: list[list[str]] = []
+    numbers: dict[float, dict[str, Any]] = {}
     for rate in RATES:
         began = time.process_time()
         left = compressor.compress(text, rate=rate, counter="estimate")
@@ -95,7 +101,9 @@ def reader() -> Any:
     """Return a small language model with random weights: what they are makes no difference to the time it takes."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    return LlamaForCausalLM(LlamaConfig(vocab_size=8000, max_position_embeddings=32_768, **READER)).eval()
+    return LlamaForCausalLM(
+        LlamaConfig(vocab_size=8000, num_attention_heads=8, max_position_embeddings=32_768, **READER)
+    ).eval()  # type: ignore[no-untyped-call]
 
 
 def reading_seconds(model: Any, tokens: int) -> float:

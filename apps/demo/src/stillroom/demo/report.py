@@ -13,7 +13,7 @@ from stillroom.demo.tour import Result, Table, Tour
 
 ABOUT = "Draw forecasts of six real series, and write one page with all that was found."
 TAKES = "a few seconds"
-BEFORE = ("forecast", "adapt", "distill", "compress")
+BEFORE = ("forecast", "adapt", "distill", "compress", "label")
 
 CAPTION = (
     "The last windows of six of the sets: history, the model's median and 80 % band, and what came (dashed). The model "
@@ -62,12 +62,12 @@ def page(tour: Tour, results: Sequence[Result], picture: bytes) -> str:
 <title>Stillroom: what small models can do</title>
 <style>{STYLE}</style>
 <h1>What small models can do</h1>
-<p>Everything here was computed on one machine, on real series and texts that come with statsmodels; the series by
-<b>{escape(tour.title)}</b>, a {escape(tour.model.title)} of {tour.parameters:,} parameters. Nothing but weights came
-ready.</p>
-<figure><img alt="{escape(CAPTION)}" src="data:image/png;base64,{b64encode(picture).decode()}">
+<p>Everything here was computed on one machine, on real series and texts that come with statsmodels, and on
+made-up remarks of guests; the series by <b>{escape(tour.title)}</b>, a {escape(tour.model.title)} of
+{tour.parameters:,} parameters. Nothing but weights came ready.</p>
+<figure>{_image(picture, CAPTION)}
 <figcaption>{escape(CAPTION)}</figcaption></figure>
-{"".join(map(_section, results))}
+{"".join(_section(tour, result) for result in results)}
 {LEADERBOARD if (tour.out / "leaderboard.html").is_file() else ""}
 <footer><p>Written by <code>stillroom demo</code> on {datetime.now(UTC):%Y-%m-%d} ({escape(made)}; weights
 {tour.weights}).</p></footer>
@@ -75,9 +75,15 @@ ready.</p>
 """
 
 
-def _section(result: Result) -> str:
+def _section(tour: Tour, result: Result) -> str:
     sentences = "".join(f"<p>{escape(sentence)}</p>\n" for sentence in result.sentences)
-    return f"<h2>{escape(result.title)}</h2>\n{sentences}{''.join(map(_table, result.tables))}"
+    drawn = [path for name in result.pictures if (path := tour.out / name).is_file()]
+    pictures = "".join(f"<figure>{_image(path.read_bytes(), result.title)}</figure>\n" for path in drawn)
+    return f"<h2>{escape(result.title)}</h2>\n{sentences}{''.join(map(_table, result.tables))}{pictures}"
+
+
+def _image(png: bytes, alt: str) -> str:
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(png).decode()}">'
 
 
 def _table(table: Table) -> str:

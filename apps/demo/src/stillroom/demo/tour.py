@@ -44,6 +44,8 @@ class Result:
         The same, for machines.
     files
         What to look at, as paths.
+    pictures
+        PNG files to be shown on the page, as paths below the tour's folder.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Result:
     tables: list[Table] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
