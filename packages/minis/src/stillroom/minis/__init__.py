@@ -2,4 +2,5 @@
 
 from pathlib import Path
 
+compressor = Path(__file__).parent / "compressor"
 forecaster = Path(__file__).parent / "forecaster"
