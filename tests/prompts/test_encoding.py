@@ -39,7 +39,7 @@ def check(lexicon: Lexicon, texts: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def lexicons(scorers) -> dict[str, Lexicon]:
-    return {kind: Lexicon(scorer.tokenizer) for kind, scorer in scorers.items()}
+    return {kind: Lexicon(scorer.backend) for kind, scorer in scorers.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -71,12 +71,12 @@ def test_a_lexicon_that_has_grown_too_large_forgets(lexicons, sentences, monkeyp
 
 
 def test_special_tokens_are_text_in_another_process_too(scorers):
-    lexicon = pickle.loads(pickle.dumps(Lexicon(scorers["bert"].tokenizer)))
+    lexicon = pickle.loads(pickle.dumps(Lexicon(scorers["bert"].backend)))
     assert scorers["bert"].tokenizer.sep_token_id not in lexicon.backend.encode("one [SEP] two").ids[1:-1]
 
 
 def test_threads_may_share_a_lexicon(scorers, sentences):
-    lexicon = Lexicon(scorers["bert"].tokenizer)
+    lexicon = Lexicon(scorers["bert"].backend)
     with ThreadPoolExecutor(4) as pool:
         for _ in pool.map(lambda place: check(lexicon, sentences[place % 5 : place]), range(40)):
             pass

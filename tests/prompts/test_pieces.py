@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from stillroom.prompts.encoding import literal
 from stillroom.prompts.pieces import cuts, cuts_at
 
 WHITESPACE = pre_tokenizers.WhitespaceSplit()
@@ -106,7 +105,7 @@ def test_tokens_are_the_same_cut_or_not(backends, name, text):
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "xlm-roberta", "modernbert"])
 def test_models_read_pieces_of_any_text(scorers, unicode_texts, kind, data):
     text = data.draw(unicode_texts)
-    backend = literal(scorers[kind].tokenizer)
+    backend = scorers[kind].backend
     assert cuts_at(backend)
     cut = [backend.encode(piece, add_special_tokens=False).ids for piece in pieces(text, cuts_at(backend))]
     assert list(chain.from_iterable(cut)) == backend.encode(text, add_special_tokens=False).ids

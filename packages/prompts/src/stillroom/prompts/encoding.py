@@ -27,11 +27,14 @@ def literal(tokenizer: Any) -> Any:
     A copy of the one given, or of a fast tokenizer's own, whose settings change with each call of transformers.
     """
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    copy = type(backend).from_str(backend.to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    copy.encode_special_tokens = True
-    return copy
+    return _as_text(type(backend).from_str(backend.to_str()))
+
+
+def _as_text(backend: Any) -> Any:
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = True
+    return backend
 
 
 class Encoded(NamedTuple):
@@ -58,12 +61,12 @@ class Lexicon:
 
     Parameters
     ----------
-    tokenizer
-        A fast tokenizer, or a `tokenizers.Tokenizer`; what it is set to makes no difference (see `literal`).
+    backend
+        A `tokenizers.Tokenizer` of its own: see `literal`.
     """
 
-    def __init__(self, tokenizer: Any):
-        self.backend = literal(tokenizer)
+    def __init__(self, backend: Any):
+        self.backend = _as_text(backend)  # a copy in another process has lost its settings
         self.blanks = cuts_at(self.backend)
         self._lock = Lock()
         self._forget()

@@ -64,12 +64,15 @@ class Scorer:
         The special tokens around each chunk.
     limit
         The most tokens of a text that the network reads at once.
+    backend
+        The tokenizer's copy that reads texts as they are (see `encoding.literal`).
     """
 
     model: Any
     tokenizer: Any
     frame: Frame
     limit: int
+    backend: Any
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, device: str = "cpu", dtype: str = "auto") -> Scorer:
@@ -106,7 +109,7 @@ class Scorer:
     def of(cls, network: Any, tokenizer: Any) -> Scorer:
         """Score with a network and a tokenizer that are in memory already, and may go on being trained."""
         frame = _frame(tokenizer)
-        return cls(network, tokenizer, frame, _longest(network, tokenizer) - len(frame))
+        return cls(network, tokenizer, frame, _longest(network, tokenizer) - len(frame), literal(tokenizer))
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of each text, cut into chunks that the model can read.
@@ -134,7 +137,7 @@ class Scorer:
 
     @cached_property
     def _lexicon(self) -> Lexicon:
-        return Lexicon(self.tokenizer)
+        return Lexicon(self.backend)
 
     def _tokens(self, codes: np.ndarray, ids: np.ndarray, start: np.ndarray, end: np.ndarray) -> Tokens:
         return Tokens(ids, start, end, cut(codes, start, end, self.limit))
@@ -172,7 +175,7 @@ class Scorer:
         """A sha256 (hex) of the tokenizer and of every weight as loaded, wherever the model lay."""
         import torch
 
-        digest = hashlib.sha256(literal(self.tokenizer).to_str().encode())
+        digest = hashlib.sha256(self.backend.to_str().encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
