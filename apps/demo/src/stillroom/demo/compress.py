@@ -19,12 +19,7 @@ RATE = 0.5
 SHOWN = "co2"  # the data set whose description is printed before and after
 PRICED = "gpt-4o-mini"
 CALLS = 1000
-READER: dict[str, Any] = {
-    "hidden_size": 512,
-    "intermediate_size": 1376,
-    "num_hidden_layers": 8,
-    "num_attention_heads": 8,
-}
+READER: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 1376, "num_hidden_layers": 8}
 
 
 def run(tour: Tour, model: str = "compressor", sets: int | None = None) -> Result:

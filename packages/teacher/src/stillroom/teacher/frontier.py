@@ -101,8 +101,8 @@ def _unscaled(place: Any) -> Any:
 def _line(axes: Any, height: float, text: str, dashes: Any, *, above: bool) -> None:
     axes.axhline(height, color=FAINT, linewidth=0.9, linestyle=dashes, zorder=0)
     axes.annotate(
-        text, (0, height), xytext=(4, 3 if above else -3), textcoords="offset points", fontsize=8, color="#666666",
-        xycoords=("axes fraction", "data"), va="bottom" if above else "top",
+        text, (1, height), xytext=(-4, 3 if above else -3), textcoords="offset points", fontsize=8, color="#666666",
+        xycoords=("axes fraction", "data"), va="bottom" if above else "top", ha="right",  # cheap rates are on the left
     )  # fmt: skip
 
 
