@@ -14,11 +14,12 @@ from typing import Any
 
 from stillroom.core.errors import DataError, MissingError
 
+LINES = (".jsonl", ".json", ".ndjson")
 KINDS = "Parquet (.parquet), CSV (.csv) or JSON Lines (.jsonl, .json)"
 
 
 def rows(path: str | Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table as they come, without holding the file in memory.
+    """Return the rows of a table as they come, without holding the file in memory; a missing file is found at once.
 
     Raises
     ------
@@ -28,11 +29,16 @@ def rows(path: str | Path) -> Iterator[dict[str, Any]]:
         It is Parquet and pyarrow is not installed.
     """
     if str(path) == "-":
-        yield from _json_lines(sys.stdin, "standard input")
-        return
+        return _json_lines(sys.stdin, "standard input")
     path = Path(path)
     if not path.is_file():
         raise DataError(f"there is no file {path}")
+    if path.suffix not in (".parquet", ".csv", *LINES):
+        raise DataError(f"{path} should be {KINDS}")
+    return _of_file(path)
+
+
+def _of_file(path: Path) -> Iterator[dict[str, Any]]:
     try:
         if path.suffix == ".parquet":
             yield from _parquet(path)
@@ -40,11 +46,9 @@ def rows(path: str | Path) -> Iterator[dict[str, Any]]:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 csv.field_size_limit(sys.maxsize)  # documents are longer than the 128 KiB it stops at
                 yield from csv.DictReader(file)
-        elif path.suffix in (".jsonl", ".json", ".ndjson"):
+        else:
             with path.open(encoding="utf-8") as file:
                 yield from _json_lines(file, str(path))
-        else:
-            raise DataError(f"{path} should be {KINDS}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 

@@ -106,9 +106,10 @@ class Api:
         ModelError
             There is no API key.
         """
-        return openai.AsyncOpenAI(**self._options(), http_client=_transport())
+        return openai.AsyncOpenAI(**self.options(), http_client=_transport())
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
+        """Return what a client is made with; raises as `client` does."""
         import os
 
         key = self.api_key or os.environ.get("OPENAI_API_KEY")

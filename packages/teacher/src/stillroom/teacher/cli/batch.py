@@ -48,8 +48,9 @@ def batch(
         prompt, model, max_tokens=max_tokens, rationale=rationale, prices=prices, rate=rate, policy=policy,
         compressor=compressor, name=job, budget_usd=budget_usd, samples=samples, attempts=attempts, patience=patience,
     )  # fmt: skip
+    source, api = read(rows), options.api(base_url, timeout)
     with TargetStore(store) as kept:
         with progress("in batches") as advance:
-            found = run(read(rows), made, kept, options.api(base_url, timeout), wait=wait, lines=lines, advance=advance)
+            found = run(source, made, kept, api, wait=wait, lines=lines, advance=advance)
         under_way = sum(reason == UNDER_WAY for _, reason in found.missing())
         outcome.deliver(found, made, out, as_json, under_way)

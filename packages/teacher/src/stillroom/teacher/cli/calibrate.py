@@ -71,9 +71,10 @@ def calibrate(
         typer.echo(
             f"{pilot:,} rows cannot show a tolerance of {tolerance:g}, even if all agree: {least:,} can.", err=True
         )
+    source, api = read(rows), options.api(base_url, timeout)
     with TargetStore(store) as kept, progress("labelling a pilot") as advance:
         found = room.calibrate(
-            read(rows), made, kept, options.api(base_url, timeout), rates=shares, tolerance=tolerance, pilot=pilot,
+            source, made, kept, api, rates=shares, tolerance=tolerance, pilot=pilot,
             measure=measure, gold=None if gold is None else read(gold), noise=noise, advance=advance,
         )  # fmt: skip
     policies.write(found.policy(compressor), out)

@@ -61,12 +61,13 @@ def judge(
     )  # fmt: skip
     marks = None if humans is None else list(read(humans))  # before anything is paid
     asked = list(room.requests(read(a), read(b), instructions=instructions))
+    api = None if dry_run else options.api(base_url, timeout)
     with TargetStore(store) as kept:
-        if dry_run:
+        if api is None:
             outcome.foresee(asked, made, kept, as_json)
             return
         with progress("judging") as advance:
-            found = label(asked, made, kept, options.api(base_url, timeout), advance=advance)
+            found = label(asked, made, kept, api, advance=advance)
         said = [(row_id, None if one is None else one.answer) for row_id, one, _ in found.outcomes()]
         missing = output.write_missing(found.missing(), out)
     typer.echo(outcome.cost(found, made), err=True)

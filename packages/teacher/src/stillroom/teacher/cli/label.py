@@ -56,13 +56,14 @@ def label(
         output_usd=output_usd, rate=rate, policy=policy, compressor=compressor, name=job, budget_usd=budget_usd,
         samples=samples, concurrency=concurrency, rpm=rpm, tpm=tpm, attempts=attempts, patience=patience,
     )  # fmt: skip
+    source = read(rows)
+    api = None if dry_run else options.api(base_url, timeout)
     with TargetStore(store) as kept:
-        if dry_run:
-            outcome.foresee(read(rows), made, kept, as_json)
+        if api is None:
+            outcome.foresee(source, made, kept, as_json)
             return
-        api = options.api(base_url, timeout)
         with progress("labelling") as advance:
-            found = run(read(rows), made, kept, api, advance=advance)
+            found = run(source, made, kept, api, advance=advance)
         if not rationale_after:
             outcome.deliver(found, made, out, as_json)
             return

@@ -85,7 +85,9 @@ def job(
 
 
 def api(base_url: str | None, timeout: float) -> Api:
-    """Return the API that options name."""
+    """Return the API that options name; ModelError, before anything is written, where there is no key for it."""
     from stillroom.teacher.calls import Api
 
-    return Api(base_url, timeout=timeout)
+    named = Api(base_url, timeout=timeout)
+    named.options()
+    return named

@@ -69,12 +69,13 @@ def synthesize(
         patience=patience,
     )  # fmt: skip
     like, asked = _asked(seeds, thin, count, topics, field, per_request, seed)
+    api = None if dry_run else options.api(base_url, timeout)
     with TargetStore(store) as kept:
-        if dry_run:
+        if api is None:
             outcome.foresee(asked, made, kept, as_json)
             return
         with progress("asking for inputs") as advance:
-            found = label(asked, made, kept, options.api(base_url, timeout), advance=advance)
+            found = label(asked, made, kept, api, advance=advance)
         missing = output.write_missing(found.missing(), out)
         typer.echo(outcome.cost(found, made), err=True)
         if not found.labelled:
