@@ -31,7 +31,7 @@ def test_a_recipe_written_out_reads_back_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "no recipe"),
+        (None, "no file"),
         ("- 1", "not a recipe"),
         ("{", "not YAML"),
         ("prediction_length: 24\ntrain: {stepz: 5}", "train.stepz means nothing here: did you mean 'steps'"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Template
 
 from stillroom.prompts import labelled, requests
 from stillroom.prompts.cli.align import align as align_command
@@ -41,7 +42,7 @@ def test_documents_become_requests_answers_become_training_data(stillroom, tmp_p
     rows = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
     assert [(row["source"], row["chunk"]) for row in rows] == [("minutes", 0), ("minutes", 1)]
     prompt = yaml.safe_load((tmp_path / "prompt.yaml").read_text())
-    asked = [prompt["user"].format(input=row["input"]) for row in rows]
+    asked = [Template(prompt["user"]).render(row) for row in rows]
     assert all(row["input"] in text for row, text in zip(rows, asked, strict=True))
 
     with (tmp_path / "labels.jsonl").open("w") as file:
