@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stillroom.core.cli import main
 from stillroom.core.targets import TargetStore
 from stillroom.teacher.calls import Api
 from stillroom.teacher.labelling import Job
@@ -49,3 +50,15 @@ def some_rows():
         return [{"row_id": f"r{number}", "text": f"Is {number} even?"} for number in range(start, start + count)]
 
     return rows
+
+
+@pytest.fixture
+def stillroom(capsys):
+    """Run a command in this process, for quickness: `main` is what the script calls."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main(["teacher", *map(str, arguments)])
+        return left.value.code, *capsys.readouterr()
+
+    return run

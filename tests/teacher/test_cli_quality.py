@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from stillroom.core.cli import main
 from stillroom.core.tables import rows as read
 from stillroom.teacher import judge
 from stillroom.teacher.quality import measure
@@ -16,18 +15,6 @@ from stillroom.teacher.quality_report import render
 from stillroom.teacher.testing import Script, ScriptedServer
 
 ANSWERS = ("yes", "no", "yes", "no", "no", "yes", "no", "yes", "no")
-
-
-@pytest.fixture
-def stillroom(capsys):
-    """Run a command in this process, for quickness: `main` is what the script calls."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["teacher", *map(str, arguments)])
-        return left.value.code, *capsys.readouterr()
-
-    return run
 
 
 def write(path: Path, rows) -> Path:

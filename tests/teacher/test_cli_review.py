@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from stillroom.core.cli import main
 from stillroom.core.tables import rows as read
 
 
 @pytest.fixture
-def stillroom(capsys):
-    """Run a command in this process, for quickness: `main` is what the script calls."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["teacher", "review", *map(str, arguments)])
-        return left.value.code, *capsys.readouterr()
-
-    return run
+def review(stillroom):
+    return partial(stillroom, "review")
 
 
 @pytest.fixture
@@ -44,14 +37,14 @@ def fill(path: Path, verdicts: dict[str, tuple[str, str]], *, without: str = "")
         writer.writerows(filled)
 
 
-def test_what_is_accepted_comes_back_in_the_order_of_the_rows_and_the_rest_is_said(tmp_path, rows, stillroom):
+def test_what_is_accepted_comes_back_in_the_order_of_the_rows_and_the_rest_is_said(tmp_path, rows, review):
     sheet, out = tmp_path / "review.csv", tmp_path / "accepted.jsonl"
-    code, said, sentence = stillroom("export", rows, "--out", sheet)
+    code, said, sentence = review("export", rows, "--out", sheet)
     assert (code, said) == (0, "")
     assert f"6 rows are in {sheet}" in sentence
     verdicts = {"a": ("edit", "B, rather"), "b": ("accept", ""), "c": ("no", ""), "e": ("yes", "")}
     fill(sheet, verdicts, without="f")
-    code, said, sentence = stillroom("import", sheet, "--rows", rows, "--out", out)
+    code, said, sentence = review("import", sheet, "--rows", rows, "--out", out)
     assert code == 0, sentence
     originals = list(read(rows))
     assert list(read(out)) == [originals[0] | {"answer": "B, rather"}, originals[1], originals[4]]
@@ -65,31 +58,31 @@ def test_what_is_accepted_comes_back_in_the_order_of_the_rows_and_the_rest_is_sa
     assert "1 rows have no verdict yet: d\n" in sentence
     assert f"1 rows are gone from {sheet}: f\n" in sentence
     assert f"3 rows are in {out}" in sentence
-    code, said, _ = stillroom("import", sheet, "--rows", rows, "--out", out, "--edits", "input", "--json")
+    code, said, _ = review("import", sheet, "--rows", rows, "--out", out, "--edits", "input", "--json")
     found = json.loads(said)
     assert (found["undecided"], found["missing"], found["changed"], found["tally"]["edited"]) == (["d"], ["f"], [], 1)
     assert next(read(out))["input"] == "B, rather"
 
 
-def test_a_review_that_is_under_way_is_not_written_over(tmp_path, rows, stillroom):
+def test_a_review_that_is_under_way_is_not_written_over(tmp_path, rows, review):
     sheet = tmp_path / "review.csv"
-    stillroom("export", rows, "--out", sheet)
+    review("export", rows, "--out", sheet)
     fill(sheet, {"a": ("accept", "")})
     before = sheet.read_bytes()
-    code, _, sentence = stillroom("export", rows, "--out", sheet)
+    code, _, sentence = review("export", rows, "--out", sheet)
     assert (code, "is there already, maybe with verdicts in it" in sentence) == (2, True)
     assert sheet.read_bytes() == before
 
 
-def test_a_verdict_that_is_none_touches_no_file(tmp_path, rows, stillroom):
+def test_a_verdict_that_is_none_touches_no_file(tmp_path, rows, review):
     sheet, out = tmp_path / "review.csv", tmp_path / "accepted.jsonl"
-    stillroom("export", rows, "--out", sheet)
+    review("export", rows, "--out", sheet)
     fill(sheet, {"a": ("perhaps", "")})
     for arguments, sentence in (
         ((sheet, "--rows", rows, "--out", out), "the verdict on row a is 'perhaps'"),
         ((tmp_path / "none.csv", "--rows", rows, "--out", out), "there is no file"),
         ((sheet, "--rows", rows, "--out", tmp_path / "accepted.csv"), "name a file that ends in .jsonl"),
     ):
-        code, said, message = stillroom("import", *arguments)
+        code, said, message = review("import", *arguments)
         assert (code, said, message.count("\n"), sentence in message) == (2, "", 1, True), message
     assert not out.exists()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from stillroom.core.cli import main
 from stillroom.core.tables import rows as read
 from stillroom.teacher.testing import Script, ScriptedServer
 
@@ -46,18 +45,6 @@ def server():
 def options(tmp_path, server):
     return ("--model", "scripted", "--input-usd", 0.15, "--output-usd", 0.6, "--store", tmp_path / "teacher.sqlite",
             "--base-url", server.base_url)  # fmt: skip
-
-
-@pytest.fixture
-def stillroom(capsys):
-    """Run a command in this process, for quickness: `main` is what the script calls."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main(["teacher", *map(str, arguments)])
-        return left.value.code, *capsys.readouterr()
-
-    return run
 
 
 def write(path: Path, rows) -> Path:

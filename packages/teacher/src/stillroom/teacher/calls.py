@@ -121,7 +121,7 @@ class Api:
 
 
 def _transport() -> Any:
-    """aiohttp's, which costs half the CPU time a call (`benchmarks/speed/labelling.py`); None: the client's own."""
+    """aiohttp's, at two thirds of the CPU time a call (`benchmarks/speed/labelling.py`); None: the client's own."""
     try:
         return openai.DefaultAioHttpClient()
     except RuntimeError:  # what it raises without httpx-aiohttp

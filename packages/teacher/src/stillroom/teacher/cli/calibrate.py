@@ -9,6 +9,7 @@ import typer
 
 from stillroom.teacher.cli import options
 from stillroom.teacher.cli.options import COMPRESSOR, STORE
+from stillroom.teacher.cli.show import put
 
 if TYPE_CHECKING:
     from stillroom.teacher.calibration import Calibration
@@ -92,7 +93,6 @@ def calibrate(
 
 def _show(found: Calibration) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     gold = any(one.correctness for one in found.table)
@@ -110,6 +110,4 @@ def _show(found: Calibration) -> None:
         cost = "" if one.usd_per_1000 is None else f"{one.usd_per_1000:,.4g}"
         verdict = f"{one.verdict}, chosen" if one.rate == found.chosen else one.verdict
         table.add_row(f"{one.rate:g}", f"{rows:,}", *cells, cost, f"{one.excluded:,}", verdict)
-    console = Console()
-    console.width = max(console.width, 160 if not console.is_terminal else 0)
-    console.print(table)
+    put(table)

@@ -9,6 +9,7 @@ import typer
 
 from stillroom.teacher.cli import options
 from stillroom.teacher.cli.options import STORE
+from stillroom.teacher.cli.show import put
 
 
 def ledger(
@@ -37,7 +38,6 @@ def ledger(
         typer.echo("No calls yet.")
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
@@ -50,9 +50,7 @@ def ledger(
     for row in found:
         cells = [dollars(int(str(row[name]))) if name == "charged" else _cell(row[name]) for name in columns]
         table.add_row(*(str(row[name]) for name in names), *cells)
-    console = Console()
-    console.width = max(console.width, 160 if not console.is_terminal else 0)
-    console.print(table)
+    put(table)
 
 
 def _cell(value: object) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from stillroom.teacher.cli import options
 from stillroom.teacher.cli.options import COMPRESSOR, STORE
+from stillroom.teacher.cli.show import put
 
 if TYPE_CHECKING:
     from stillroom.teacher.estimates import Estimate
@@ -91,7 +92,6 @@ def _sentence(found: Estimate, counted_by: str) -> str:
 
 def _show(plans: list[Plan], best: Plan) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from stillroom.teacher.prices import dollars
@@ -106,6 +106,4 @@ def _show(plans: list[Plan], best: Plan) -> None:
         note = f"the cheapest; {one.note}" if one is best else one.note
         style = "bold" if one is best else "dim" if one.cost is None else None
         table.add_row(one.name, *tokens, cost, note, style=style)
-    console = Console()
-    console.width = max(console.width, 160 if not console.is_terminal else 0)
-    console.print(table)
+    put(table)

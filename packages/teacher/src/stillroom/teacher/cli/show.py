@@ -1,16 +1,18 @@
-"""Numbers with their names, on the terminal: a table of two columns. It does not know what they mean."""
+"""Tables on the terminal, and numbers with their names as one of two columns. It does not know what they mean."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def show(numbers: Iterable[tuple[str, str]]) -> None:
     """Print names and numbers on stdout; answers of strangers may be among them, so nothing in them is markup."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE, show_header=False)
@@ -18,6 +20,13 @@ def show(numbers: Iterable[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for row in numbers:
         table.add_row(*row)
+    put(table)
+
+
+def put(table: Table) -> None:
+    """Print a table on stdout: nothing in its cells is markup, and a pipe, which has no width, gets a wide one."""
+    from rich.console import Console
+
     console = Console(markup=False, emoji=False, highlight=False)
     console.width = max(console.width, 160 if not console.is_terminal else 0)
     console.print(table)

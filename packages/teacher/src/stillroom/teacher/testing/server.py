@@ -30,7 +30,7 @@ from stillroom.teacher.testing.script import Script
 
 HOST = "127.0.0.1"
 PRICE = (0.15, 0.075, 0.60)  # what gpt-4o-mini cost in 2025
-START_SECONDS = 30.0  # to wait for a server; an idle machine starts one in half a second
+START_SECONDS = 30.0  # to wait for a server
 
 
 class ScriptedServer:
