@@ -1,29 +1,28 @@
-import socket
 from base64 import b64encode
 from itertools import islice
 
 import pytest
 import torch
 
-from stillroom.core.errors import ModelError
 from stillroom.demo import label, local_teacher, report
 from stillroom.demo.local_teacher import Lessons
 from stillroom.demo.remarks import CLASSES, PATTERNS, remarks
 from stillroom.demo.tour import Tour
+from stillroom.language.scratch import network, vocabulary
 from stillroom.teacher.rendering import Rendering
 
 
 @pytest.fixture(scope="module")
 def compressor(tmp_path_factory):
     """An untrained compressor of a few hundred pieces."""
-    from stillroom.prompts.architecture import Architecture, fast, network, vocabulary
+    from stillroom.prompts import architecture
 
     folder = tmp_path_factory.mktemp("models") / "compressor"
-    sizes = Architecture(
+    sizes = architecture.Architecture(
         vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
     )
-    tokenizer = fast(vocabulary([local_teacher.INSTRUCTIONS] * 3, 300), 512)
-    network(sizes, tokenizer).save_pretrained(folder)
+    tokenizer = architecture.fast(architecture.vocabulary([local_teacher.INSTRUCTIONS] * 3, 300), 512)
+    architecture.network(sizes, tokenizer).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
 
@@ -39,7 +38,8 @@ def labelled(tiny, compressor, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return local_teacher.vocabulary([local_teacher.INSTRUCTIONS, *(one.text for one in islice(remarks(0), 50))])
+    texts = [local_teacher.INSTRUCTIONS, *(one.text for one in islice(remarks(0), 50))]
+    return vocabulary(texts, local_teacher.SHAPE)
 
 
 def test_every_row_is_labelled_by_one_of_the_classes(labelled):
@@ -70,34 +70,10 @@ def test_the_page_holds_the_frontier(labelled):
     assert b64encode(picture).decode() in report.page(tour, [result], b"")
 
 
-def test_the_server_is_gone_when_the_work_is_done_or_has_failed(labelled):
-    tour, _ = labelled
-    addresses = []
-
-    def fail_at_work():
-        with local_teacher.served(tour.folder("label") / label.TEACHER) as address:
-            addresses.append(address)
-            _connect(address)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail_at_work()
-    with pytest.raises(ConnectionRefusedError):
-        _connect(*addresses)
-
-
-def test_a_server_that_cannot_serve_is_one_plain_sentence(tmp_path):
-    with (
-        pytest.raises(ModelError, match=r"did not begin to serve: see .*nothing\.log"),
-        local_teacher.served(tmp_path / "nothing"),
-    ):
-        pass
-
-
 def test_a_remark_behind_a_shared_prompt_is_answered_as_if_it_were_alone(tokenizer):
     lessons = Lessons(tokenizer, list(islice(remarks(0), 40)), [0.5, 1.0])
     batch = lessons[3]
-    model = local_teacher.network(tokenizer).eval()
+    model = network(local_teacher.SHAPE, tokenizer).eval()
     known = {tuple(ids) for prompts in lessons.prompts.values() for ids in prompts}
     with torch.no_grad():
         together = model(**{name: batch[name] for name in ("input_ids", "position_ids", "attention_mask")}).logits
@@ -136,8 +112,3 @@ def test_only_the_prompt_says_whose_business_money_is():
     for name in CLASSES[1:]:
         differing = [(a, b) for a, b in zip(prompts[CLASSES[0]], prompts[name], strict=True) if a != b]
         assert len(differing) == 1
-
-
-def _connect(address):
-    port = int(address.split(":")[2].split("/")[0])
-    socket.create_connection(("127.0.0.1", port), timeout=5).close()

@@ -44,6 +44,7 @@ def run(
     from stillroom.teacher.calls import Api
     from stillroom.teacher.estimates import counter, estimate, ways
     from stillroom.teacher.labelling import Job, label
+    from stillroom.teacher.local import served
     from stillroom.teacher.prices import PICO, dollars, price_of, usd
     from stillroom.teacher.shortening import shortener
 
@@ -59,7 +60,7 @@ def run(
     gold = [{"row_id": str(number), "answer": one.answer(local_teacher.MONEY_IS)} for number, one in enumerate(drawn)]
     expected = estimate(table, replace(job, rate=PLANNED), counter()[0], completion_tokens=1)
     plans = ways(expected.counts, job.price)
-    with TargetStore(folder / "labels.db") as store, local_teacher.served(folder / TEACHER) as address:
+    with TargetStore(folder / "labels.db") as store, served(folder / TEACHER) as address:
         api = Api(address, api_key="none")  # whatever key there is in the environment is no business of this server
         pilot_job = replace(job, name="pilot")
         found = calibrate(table, pilot_job, store, api, rates=RATES, tolerance=TOLERANCE, pilot=pilot, gold=gold)

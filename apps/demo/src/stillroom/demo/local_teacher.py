@@ -1,4 +1,4 @@
-"""A teacher of one's own: a small language model made on the spot, behind `transformers serve`.
+"""A teacher of one's own: a small language model made on the spot.
 
 It is a Llama of 150,000 parameters that has met one task, and learned it from prompts whose words were dropped at
 random, so it gets along with gaps. Nearly all of its prompt it need not read: what food, service and room are it has
@@ -8,28 +8,21 @@ English; only the way it is asked is that of a big one.
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stillroom.core.errors import ModelError
 from stillroom.core.objectives import IGNORED_LABEL, cross_entropy
 from stillroom.core.settings import TrainSettings
 from stillroom.core.trainer import Batches, DistillTrainer
 from stillroom.demo.remarks import CLASSES, Remark, remarks
+from stillroom.language.scratch import Shape, network, vocabulary
 from stillroom.teacher.prompt import Prompt
 from stillroom.teacher.rendering import Rendering
 
@@ -45,13 +38,7 @@ INSTRUCTIONS = (
 )
 OWNERS = {"food": "cooks", "service": "waiters", "room": "landlord"}  # by the class that remarks about money are of
 MONEY_IS = "room"  # in the prompt that is asked; which of the three it is, nobody could guess
-PAD, END = "<|pad|>", "<|end|>"
-SPECIAL = [PAD, END, "<|system|>", "<|user|>", "<|assistant|>"]
-CHAT = (
-    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
-SIZES: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 2, "num_attention_heads": 4}
+SHAPE = Shape(vocab_size=1000, hidden_size=64, intermediate_size=176, num_hidden_layers=2, num_attention_heads=4)
 EARLY, STEPS = 1500, 100  # remarks that it learns from, and for how long
 SLIPS = 0.15  # of their words cannot be read: it learns to judge by the others, as it must when it meets new ones
 GAPS = np.linspace(0.3, 1.0, 300)  # shares of a prompt's words that stay while it learns
@@ -78,8 +65,9 @@ def make(folder: Path, steps: int = STEPS) -> None:
         return
     early = list(islice(remarks(0, slips=SLIPS), EARLY))
     legible = islice(remarks(0), EARLY)
-    tokenizer = vocabulary([*(one.text for one in legible), *(prompt(name).model_dump_json() for name in CLASSES)])
-    model = network(tokenizer)
+    texts = [*(one.text for one in legible), *(prompt(name).model_dump_json() for name in CLASSES)]
+    tokenizer = vocabulary(texts, SHAPE)
+    model = network(SHAPE, tokenizer)
     judge = Lessons(tokenizer, list(islice(remarks(1), 100)), [1.0])
     settings = TrainSettings(
         steps=steps, learning_rate=1e-2, optimizer="muon", schedule="linear", select_by="loss",
@@ -170,97 +158,3 @@ def losses(model: Any, batch: Mapping[str, Tensor], teacher: None = None) -> dic
     hidden = model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
     known = labels != IGNORED_LABEL
     return {"answer": cross_entropy(model.lm_head(hidden[known]), labels[known])}
-
-
-def vocabulary(texts: Iterable[str]) -> Any:
-    """Train a byte-level BPE tokenizer with the chat's marks and its template."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1000,
-        special_tokens=SPECIAL,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, chat_template=CHAT,
-        model_input_names=["input_ids", "attention_mask"],
-    )  # fmt: skip
-
-
-def network(tokenizer: Any) -> Any:
-    """Return the model with random weights; at transformers' own spread, 0.02, one this small takes far longer."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=1024, tie_word_embeddings=True, initializer_range=0.1,
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None, **SIZES,
-    )  # fmt: skip
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        return LlamaForCausalLM(config)
-
-
-@contextmanager
-def served(folder: Path, patience: float = 120.0) -> Iterator[str]:
-    """Serve a model with `transformers serve` while the body of the `with` runs; gives the API's address.
-
-    The model goes by its folder's name, wherever that lies. What the server says is written beside the folder.
-
-    Raises
-    ------
-    ModelError
-        The server ended, or took more than `patience` seconds to begin.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", folder.name]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--log-level", "error"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # a model so small has no use for more
-    log = folder.with_suffix(".log")
-    with log.open("wb") as said:
-        server = subprocess.Popen(command, cwd=folder.parent, env=environment, stdout=said, stderr=said)
-    try:
-        with _direct():
-            _wait(server, f"http://127.0.0.1:{port}/health", patience, log)
-            yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-@contextmanager
-def _direct() -> Iterator[None]:
-    """Keep calls to this machine away from the environment's proxies."""
-    before = os.environ.get("no_proxy")
-    os.environ["no_proxy"] = ",".join(filter(None, (before or os.environ.get("NO_PROXY"), "127.0.0.1")))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["no_proxy"]
-        else:
-            os.environ["no_proxy"] = before
-
-
-def _wait(server: subprocess.Popen[bytes], health: str, patience: float, log: Path) -> None:
-    until = time.monotonic() + patience
-    while server.poll() is None and time.monotonic() < until:
-        try:
-            with urlopen(health, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise ModelError(
-        f"`transformers serve` did not begin to serve: see {log}; it needs pip install 'transformers[serving]'"
-    )

@@ -1,0 +1,126 @@
+"""Chapter 6: a student takes over: a language model of a few megabytes learns to correct sentences from a bigger one.
+
+What is made here, prompt, rows and recipe, `benchmarks/correction.py` uses at full size and over a real API.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from stillroom.demo.tour import Result, Table, Tour
+
+if TYPE_CHECKING:
+    from stillroom.language.grammar import Pair
+    from stillroom.language.report import Table as Judged
+
+ABOUT = (
+    "Distil a language model: the teacher mini, shown four corrected sentences, corrects others, in four languages; the "
+    "student mini, which is smaller and has never corrected anything, learns from its answers alone. Both are judged on "
+    "sentences of words and patterns that neither has met in a correction."
+)
+TAKES = "about a minute and a half"
+TEACHER, STUDENT = "teacher", "student"
+SHOTS = 4  # corrected sentences that the teacher is shown, one a language
+LEARN_SEED, EXAM_SEED, SHOWN_SEED = 11, 12, 13  # of sentences; the teacher was trained on those of seed 0
+
+
+def shown() -> list[Pair]:
+    """Return the corrected sentences that the teacher is shown: one of each language, each with one mistake."""
+    from stillroom.language.grammar import LANGUAGES
+    from stillroom.language.grammar.generate import pair
+
+    random = Random(SHOWN_SEED)
+    found = []
+    for code in LANGUAGES:
+        drawn = (pair(code, "train", SHOWN_SEED, random.randrange(10**6)) for _ in range(1000))
+        found.append(next(one for one in drawn if len(one.kinds) == 1 and one.kinds[0] not in ("punctuation",)))
+    return found[:SHOTS]
+
+
+def recipe(
+    student: str, labels: Path, exam: Path | None, *, steps: int, seed: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """Return the recipe of the student: every weight moves, and exact answers on held-out labels choose."""
+    return {
+        "student": {"model": student},
+        "data": [{"path": str(labels)}],
+        "exam": None if exam is None else {"path": str(exam)},
+        "prompt": {"form": "plain"},
+        "adapter": {"method": "full"},
+        "metrics": ["exact", "edit_f05"],
+        "train": {"steps": steps, "learning_rate": 1e-3, "batch_size": 32, "precision": "bf16", "seed": seed},
+        "card": {
+            "title": "A student that corrects sentences",
+            "license": "apache-2.0",
+            "teacher_license": "apache-2.0",
+        },
+        **changes,
+    }
+
+
+def write(path: Path, pairs: Sequence[Pair], answers: Sequence[str | None], *, exam: bool = False) -> None:
+    """Write what a teacher said to sentences: as labels, or, for an exam, beside the right answers."""
+    from stillroom.core.runs import write_atomic
+
+    lines = []
+    for one, said in zip(pairs, answers, strict=True):
+        row = {"input": one.source, "group": one.language}
+        row |= {"answer": one.target, "teacher": said} if exam else {"answer": said}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    write_atomic(path, "".join(lines))
+
+
+def run(
+    tour: Tour, teacher: str = TEACHER, student: str = STUDENT, rows: int = 600, exam: int = 200, steps: int = 150
+) -> Result:
+    """Label `rows` sentences by the teacher, teach the student, and examine both on `exam` others."""
+    from stillroom.language.answering import answer
+    from stillroom.language.distill import distill
+    from stillroom.language.grammar.generate import distinct
+    from stillroom.language.prompting import StudentPrompt
+    from stillroom.language.report import closed
+    from stillroom.language.rows import Row
+    from stillroom.language.students import load
+
+    folder = tour.folder("student")
+    learned, examined = distinct(rows, seed=LEARN_SEED), distinct(exam, part="test", seed=EXAM_SEED)
+    labels, questions = folder / "labels.jsonl", folder / "exam.jsonl"
+    if not questions.is_file():
+        asked = StudentPrompt(examples=tuple({"input": one.source, "answer": one.target} for one in shown()))
+        corrector = load(teacher)
+        for path, pairs in ((labels, learned), (questions, examined)):
+            said = answer(corrector, [Row(one.source) for one in pairs], asked, description="the teacher corrects")
+            write(path, pairs, said.texts, exam=path is questions)
+    done = distill(recipe(student, labels, questions, steps=steps), folder / "run")
+    scored = done.table.scored
+    gap = closed(
+        scored["student", "exact"], scored["teacher", "exact"], scored["base", "exact"], scored["copy", "exact"]
+    )
+    example = next((one for one in examined if one.kinds), examined[0])
+    return Result(
+        "A student of one's own",
+        [
+            f"The teacher corrected {rows} sentences such as “{example.source}”; the student learned from its answers in "
+            f"{steps} steps. {done.verdict.sentence}",
+            f"On {exam} sentences whose words and patterns neither has met in a correction, the student closes "
+            f"{gap.value:.0%} of the gap between copying and its teacher (95 % interval {gap.low:.0%} to {gap.high:.0%}). "
+            "More labels and a longer training close more: `python benchmarks/correction.py`.",
+        ],
+        [_judged(done.table)],
+        {"table": done.table.rows(), "gap_closed": gap.value, "kept": done.verdict.keep},
+        [str(done.run.folder), str(labels)],
+    )
+
+
+def _judged(table: Judged) -> Table:
+    groups = list(dict.fromkeys(entry.group for entry in table.entries))
+    systems = list(dict.fromkeys(entry.system for entry in table.entries))
+    return Table(
+        "Sentences corrected exactly, over all and by language",
+        ["", *groups],
+        [[system, *(f"{table.value(system, 'exact', group):.1%}" for group in groups)] for system in systems],
+    )

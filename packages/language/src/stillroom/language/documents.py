@@ -1,0 +1,247 @@
+"""What a new language model reads: an endless stream of short documents, laid end to end into rows of tokens.
+
+    plain     lines of a text
+    doubled   lines of a text, each of them twice: how a model learns to copy
+    correct   a chat in which each sentence is answered with its correction
+    repeat    a chat in which each sentence is answered with itself
+
+Some chats begin with a system message that has nothing to do with what follows: only the turns so far tell what the
+next answer should be. In plain and doubled documents every token is learned, in chats the answers; the few tokens of a
+correction that its sentence does not have are marked, for a loss of their own. It knows no network.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveFloat, model_validator
+from torch import Tensor
+
+from stillroom.core.batches import Batches
+from stillroom.core.errors import DataError
+from stillroom.core.objectives import IGNORED_LABEL
+from stillroom.language.grammar.generate import LANGUAGES, pair
+from stillroom.language.grammar.lexicon import Part
+from stillroom.language.grammar.noise import Noise, noise
+
+Lesson = Literal["plain", "doubled", "correct", "repeat"]
+LINES = {"plain": (2, 8), "doubled": (1, 4), "correct": (4, 8), "repeat": (1, 2)}
+"""Fewest and most lines or turns of a document."""
+
+SYSTEM = 0.3  # of the chats begin with a system message
+HELD_OUT = 0.01  # of the lines of a text: they choose the checkpoint
+
+
+class Corpus(BaseModel):
+    """An item of a recipe's `corpora`: a text, or the generator of sentences.
+
+    Parameters
+    ----------
+    text
+        A file with a line a sentence, `.gz` or not; environment variables are expanded.
+    language
+        Of the text, for its noise; None: a language the generator does not know.
+    grammar
+        The languages that the generator speaks, by code.
+    weight
+        Its share of the documents.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str | None = None
+    language: str | None = None
+    grammar: tuple[str, ...] = ()
+    weight: PositiveFloat = 1.0
+
+    @model_validator(mode="after")
+    def _one(self) -> Corpus:
+        if (self.text is None) == (not self.grammar):
+            raise ValueError("a corpus has either a text or a grammar")
+        unknown = sorted({*self.grammar, *filter(None, [self.language])} - set(LANGUAGES))
+        if unknown:
+            raise ValueError(f"there is no grammar of {unknown[0]!r}: there are {', '.join(LANGUAGES)}")
+        return self
+
+
+class Sentences(Protocol):
+    """Where sentences come from."""
+
+    def draw(self, random: Random) -> tuple[str, str]:
+        """Return a sentence with mistakes, and as it should be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """Sentences of the generator."""
+
+    languages: Sequence[str]
+    part: Part = "train"
+
+    def draw(self, random: Random) -> tuple[str, str]:  # noqa: D102
+        made = pair(random.choice(self.languages), self.part, 0, random.getrandbits(48))
+        return made.source, made.target
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Sentences of a text, spoilt on the way."""
+
+    lines: Sequence[str]
+    noise: Noise
+
+    def draw(self, random: Random) -> tuple[str, str]:  # noqa: D102
+        line = random.choice(self.lines)
+        return self.noise.spoil(line, random), line
+
+
+def read(corpus: Corpus) -> tuple[Sentences, Sentences]:
+    """Return a corpus to learn from, and its held-out part.
+
+    Raises
+    ------
+    DataError
+        There is no such file, or too little in it.
+    """
+    if corpus.text is None:
+        return Generated(corpus.grammar), Generated(corpus.grammar, "choose")
+    path = Path(os.path.expandvars(corpus.text)).expanduser()
+    try:
+        lines = list(dict.fromkeys(filter(None, map(str.strip, _open(path)))))
+    except OSError as error:
+        raise DataError(f"there is no text {path}: give a file with a line a sentence") from error
+    parts: tuple[list[str], list[str]] = ([], [])
+    for line in lines:
+        digest = hashlib.sha256(line.casefold().encode()).digest()
+        parts[int.from_bytes(digest[:4], "big") < HELD_OUT * 2**32].append(line)
+    if not all(parts):
+        raise DataError(f"{path} has {len(lines)} different lines, too few to hold some out: give a longer text")
+    spoiling = noise(parts[0], corpus.language)
+    return Written(parts[0], spoiling), Written(parts[1], spoiling)
+
+
+def _open(path: Path) -> Iterator[str]:
+    opened: Any = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as file:
+        yield from file
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a document.
+
+    Parameters
+    ----------
+    ids
+        Its tokens.
+    learned
+        Whether they are learned or only read.
+    edited
+        Of each token, whether it is a correction; empty: none is.
+    """
+
+    ids: list[int]
+    learned: bool
+    edited: Sequence[bool] = ()
+
+
+class Documents(Batches):
+    """Batches of documents: `input_ids`, `labels` and `edited`, each (rows, tokens), nothing padded.
+
+    Documents follow one another, each after the end mark of the one before; the last of a row is cut.
+
+    Parameters
+    ----------
+    corpora
+        Sentences, each with its share of the documents.
+    lessons
+        Kinds of documents with their shares.
+    rows, tokens
+        The size of a batch.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        corpora: Sequence[tuple[Sentences, float]],
+        lessons: Mapping[Lesson, float],
+        *,
+        rows: int,
+        tokens: int,
+        seed: int = 0,
+    ) -> None:
+        self.tokenizer, self.rows, self.tokens, self.seed = tokenizer, rows, tokens, seed
+        self.corpora, self.shares = [corpus for corpus, _ in corpora], [share for _, share in corpora]
+        self.lessons: dict[Lesson, float] = dict(lessons)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        random = Random(f"documents {self.seed} {index}")
+        rows = [self._row(random) for _ in range(self.rows)]
+        names = ("input_ids", "labels", "edited")
+        return {name: torch.tensor([row[place] for row in rows]) for place, name in enumerate(names)}
+
+    def _row(self, random: Random) -> tuple[list[int], list[int], list[bool]]:
+        ids: list[int] = []
+        labels: list[int] = []
+        edited: list[bool] = []
+        while len(ids) < self.tokens:
+            lesson = random.choices(list(self.lessons), list(self.lessons.values()))[0]
+            corpus = random.choices(self.corpora, self.shares)[0]
+            drawn = [corpus.draw(random) for _ in range(random.randint(*LINES[lesson]))]
+            system = None
+            if lesson in ("correct", "repeat") and random.random() < SYSTEM:
+                system = " ".join(corpus.draw(random)[1] for _ in range(random.randint(1, 2)))
+            for piece in document(self.tokenizer, lesson, drawn, system):
+                ids += piece.ids
+                labels += piece.ids if piece.learned else [IGNORED_LABEL] * len(piece.ids)
+                edited += piece.edited or [False] * len(piece.ids)
+        return ids[: self.tokens], labels[: self.tokens], edited[: self.tokens]
+
+
+def document(
+    tokenizer: Any, lesson: Lesson, drawn: Sequence[tuple[str, str]], system: str | None = None
+) -> list[Piece]:
+    """Return a document of sentences, each with and without its mistakes."""
+    end = tokenizer.eos_token_id
+    if lesson in ("plain", "doubled"):
+        lines = [right for _, right in drawn for _ in range(1 + (lesson == "doubled"))]
+        return [Piece([*tokenizer("\n".join(lines)).input_ids, end], learned=True)]
+    pieces = []
+    if system is not None:
+        spoken = [{"role": "system", "content": system}]
+        pieces.append(Piece(tokenizer.apply_chat_template(spoken, return_dict=False), learned=False))
+    for source, right in drawn:
+        answer = [*tokenizer(right if lesson == "correct" else source).input_ids, end]
+        pieces.append(Piece(chat_ids(tokenizer, source), learned=False))
+        pieces.append(Piece(answer, True, edits([*tokenizer(source).input_ids, end], answer)))
+    return pieces
+
+
+def edits(source: Sequence[int], answer: Sequence[int]) -> list[bool]:
+    """Return which tokens of an answer its source does not have there; after something left out, the next one.
+
+    >>> edits([1, 2, 3, 4], [1, 9, 3])
+    [False, True, False]
+    """
+    marks = [False] * len(answer)
+    for way, _, _, begin, end in SequenceMatcher(None, source, answer, autojunk=False).get_opcodes():
+        if way != "equal":
+            end = min(max(end, begin + 1), len(answer))  # something left out leaves nothing to mark but what follows
+            marks[begin:end] = [True] * (end - begin)
+    return marks
+
+
+def chat_ids(tokenizer: Any, text: str) -> list[int]:
+    """Return a turn of the user's, up to where the assistant's answer begins."""
+    asked = [{"role": "user", "content": text}]
+    ids: list[int] = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+    return ids

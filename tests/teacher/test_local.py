@@ -1,0 +1,42 @@
+import json
+import socket
+from urllib.request import Request, urlopen
+
+import pytest
+
+from stillroom.core.errors import ModelError
+from stillroom.language.scratch import Shape, network, vocabulary
+from stillroom.teacher.local import served
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny Llama that has learned nothing."""
+    shape = Shape(vocab_size=270, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
+    tokenizer = vocabulary(["a few words"], shape)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    network(shape, tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_folder_answers_as_an_api_does_and_the_server_is_gone_when_the_work_fails(folder):
+    with pytest.raises(ZeroDivisionError), served(folder) as address:
+        body = {"model": folder.name, "messages": [{"role": "user", "content": "words"}], "max_tokens": 3}
+        request = Request(
+            f"{address}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        assert answer["usage"]["completion_tokens"] <= 3
+        raise ZeroDivisionError
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(address.split(":")[2].split("/")[0])), timeout=5).close()
+
+
+def test_a_server_that_cannot_serve_is_one_plain_sentence(tmp_path):
+    with (
+        pytest.raises(ModelError, match=r"did not begin to serve: see .*nothing\.log"),
+        served(tmp_path / "nothing"),
+    ):
+        pass
