@@ -63,6 +63,11 @@ ALONE = {
         ["stillroom", "teacher", "--help"],
         (HEAVY - {"openai"}) | {"pandas", "scipy", "pyarrow", "stillroom-prompts", "stillroom-bench"},
     ),
+    "stillroom-language": (
+        ["stillroom", "language", "--help"],
+        {"pandas", "statsforecast", "gluonts", "matplotlib", "bitsandbytes", "openai", "datasets", "stillroom-teacher"}
+        | {"stillroom-prompts", "stillroom-series", "stillroom-bench", "stillroom-minis"},
+    ),
     "stillroom-demo": (["stillroom", "demo", "--help"], {"gluonts", "bitsandbytes", "trl"}),
 }
 

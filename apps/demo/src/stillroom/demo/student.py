@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from stillroom.demo.tour import Result, Table, Tour
 
 if TYPE_CHECKING:
     from stillroom.language.grammar import Pair
+    from stillroom.language.intervals import Interval
     from stillroom.language.report import Table as Judged
 
 ABOUT = (
-    "Distil a language model: the teacher mini, shown four corrected sentences, corrects others, in four languages; the "
-    "student mini, which is smaller and has never corrected anything, learns from its answers alone. Both are judged on "
-    "sentences of words and patterns that neither has met in a correction."
+    "Distil a language model: the teacher mini, shown four corrected sentences, corrects others, in four languages; "
+    "the student mini, which is smaller and has never corrected anything, learns from its answers alone. Both are "
+    "judged on sentences of words and patterns that neither has met in a correction."
 )
 TAKES = "about a minute and a half"
 TEACHER, STUDENT = "teacher", "student"
@@ -68,7 +70,7 @@ def write(path: Path, pairs: Sequence[Pair], answers: Sequence[str | None], *, e
 
     lines = []
     for one, said in zip(pairs, answers, strict=True):
-        row = {"input": one.source, "group": one.language}
+        row: dict[str, str | None] = {"input": one.source, "group": one.language}
         row |= {"answer": one.target, "teacher": said} if exam else {"answer": said}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     write_atomic(path, "".join(lines))
@@ -81,7 +83,7 @@ def run(
     from stillroom.language.answering import answer
     from stillroom.language.distill import distill
     from stillroom.language.grammar.generate import distinct
-    from stillroom.language.prompting import StudentPrompt
+    from stillroom.language.prompting import Shown, StudentPrompt
     from stillroom.language.report import closed
     from stillroom.language.rows import Row
     from stillroom.language.students import load
@@ -90,7 +92,7 @@ def run(
     learned, examined = distinct(rows, seed=LEARN_SEED), distinct(exam, part="test", seed=EXAM_SEED)
     labels, questions = folder / "labels.jsonl", folder / "exam.jsonl"
     if not questions.is_file():
-        asked = StudentPrompt(examples=tuple({"input": one.source, "answer": one.target} for one in shown()))
+        asked = StudentPrompt(examples=tuple(Shown(input=one.source, answer=one.target) for one in shown()))
         corrector = load(teacher)
         for path, pairs in ((labels, learned), (questions, examined)):
             said = answer(corrector, [Row(one.source) for one in pairs], asked, description="the teacher corrects")
@@ -104,16 +106,22 @@ def run(
     return Result(
         "A student of one's own",
         [
-            f"The teacher corrected {rows} sentences such as “{example.source}”; the student learned from its answers in "
-            f"{steps} steps. {done.verdict.sentence}",
-            f"On {exam} sentences whose words and patterns neither has met in a correction, the student closes "
-            f"{gap.value:.0%} of the gap between copying and its teacher (95 % interval {gap.low:.0%} to {gap.high:.0%}). "
-            "More labels and a longer training close more: `python benchmarks/correction.py`.",
+            f"The teacher corrected {rows} sentences such as “{example.source}”; the student learned from its answers "
+            f"in {steps} steps. {done.verdict.sentence}",
+            f"On {exam} sentences whose words and patterns neither has met in a correction, {_closed(gap)} More labels "
+            "and a longer training close more: `python benchmarks/correction.py`.",
         ],
         [_judged(done.table)],
         {"table": done.table.rows(), "gap_closed": gap.value, "kept": done.verdict.keep},
         [str(done.run.folder), str(labels)],
     )
+
+
+def _closed(gap: Interval) -> str:
+    if isnan(gap.value):
+        return "the teacher is no better than the copy: there is no gap to close."
+    bounds = "" if isnan(gap.low) else f" (95 % interval {gap.low:.0%} to {gap.high:.0%})"
+    return f"the student closes {gap.value:.0%} of the gap between copying and its teacher{bounds}."
 
 
 def _judged(table: Judged) -> Table:

@@ -102,3 +102,23 @@ class Labeller(Protocol):
         A row has a text `input`, and what other columns its data set has. `examples` are other rows of the set, each
         with its right `answer`, to learn from or to show. `classes` are the answers there are; None: any text.
         """
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A model that answers rows of text in its own words."""
+
+    def answer(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        prompt: Mapping[str, Any] | None,
+        max_new_tokens: int | None,
+    ) -> Sequence[str | None]:
+        """Return an answer for each row, in order; None where there is none, or one that was cut before it ended.
+
+        All rows come at once, so that a model can batch them. A row has a text `input`, and what other columns its
+        data set has. `prompt` says what is asked: `system`, `user` (a Jinja2 template over the columns), `form` and
+        `examples` (each with `input` and `answer`); None: whatever the model is used to. `max_new_tokens` is the room
+        of an answer in the model's own tokens; None: as much as the model finds right.
+        """

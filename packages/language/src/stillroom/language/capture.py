@@ -7,7 +7,7 @@ learned from, losses.py says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -28,7 +28,7 @@ TOKENS = 4096  # of a batch, padding included: a kill loses no more, and logits 
 
 
 @dataclass(frozen=True, eq=False)
-class Captured(Sequence):
+class Captured(Sequence[Mapping[str, np.ndarray]]):
     """What a teacher said of rows, read from the store as it is needed; processes may share it.
 
     Item i is what the losses read of row i: `teacher_indices` and `teacher_log_probs` (answer tokens, k), and

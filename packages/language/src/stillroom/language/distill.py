@@ -24,7 +24,7 @@ from stillroom.core.keys import key
 from stillroom.core.lesson import Losses
 from stillroom.core.runs import Run
 from stillroom.core.trainer import DistillTrainer
-from stillroom.language import classifier, handover, judging
+from stillroom.language import classifier, handover, judging, validation
 from stillroom.language.answering import answer
 from stillroom.language.lessons import Material, lessons, material
 from stillroom.language.losses import losses_for
@@ -180,11 +180,15 @@ def losses_of(recipe: DistillRecipe, student: Student) -> Losses:
 
 
 def assess(recipe: DistillRecipe, student: Student, rows: Sequence[Row], ask: Any, model: Any) -> dict[str, float]:
-    """Return what the rows that choose say of a student in training, by its answers: the metrics, and `shortfall`."""
-    said = ask(replace(student, model=model), rows, description="validating").texts
+    """Return what the rows that choose say of a student in training, by its answers: the metrics, and `shortfall`.
+
+    `loss` is the cross-entropy of the right answers, which chooses nothing.
+    """
+    moved = replace(student, model=model)
+    said = ask(moved, rows, description="validating").texts
     right, sources = judging.references(rows), [row.input for row in rows]
     found = {name: score(name, said, right, sources).value for name in recipe.metrics}
-    return {SHORTFALL: 1 - found[recipe.metrics[0]], **found}
+    return {SHORTFALL: 1 - found[recipe.metrics[0]], **found, "loss": validation.cross_entropy(recipe, moved, rows)}
 
 
 def fingerprint(rows: Sequence[Row]) -> str:

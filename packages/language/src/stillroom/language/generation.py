@@ -116,7 +116,8 @@ def generate(
     budget = batch_tokens or tokens_at_once(model)
     answers: list[list[int]] = [[] for _ in asked]
     with _ready(model, config), progress(description, total=len(asked)) as advance:
-        for number, rows in enumerate(batches(asked, rooms, budget, alike=_needs_alike(model))):
+        together = batches(asked, rooms, budget, alike=_needs_alike(model), widest=_widest(model))
+        for number, rows in enumerate(together):
             few, room = [asked[row] for row in rows], [rooms[row] for row in rows]
             with torch.no_grad(), own_random("generate", seed, number), _own_random_there(model, seed, number):
                 told = _answers(model, tokenizer, few, room, config)
@@ -125,7 +126,9 @@ def generate(
             advance(len(rows))
     ends = set(config.eos_token_id)
     return Generated(
-        texts=tokenizer.batch_decode(answers, skip_special_tokens=True, clean_up_tokenization_spaces=False),
+        texts=[
+            tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False) for answer in answers
+        ],
         finished=[bool(answer) and answer[-1] in ends for answer in answers],
         ids=answers,
         tokens=sum(map(len, answers)),
@@ -209,17 +212,28 @@ def _decoding(model: Any, tokenizer: Any, temperature: float, top_p: float) -> A
 
 
 def batches(
-    asked: Sequence[Sequence[int]], rooms: Sequence[int], budget: int, *, alike: bool = False
+    asked: Sequence[Sequence[int]],
+    rooms: Sequence[int],
+    budget: int,
+    *,
+    alike: bool = False,
+    widest: int | None = None,
 ) -> Iterator[list[int]]:
     """Yield the numbers of the rows that run together: longest first, within a budget of tokens, padding included.
 
-    `alike` puts rows of one length together only, so that nothing is padded.
+    Parameters
+    ----------
+    alike
+        Rows of one length together only, so that nothing is padded.
+    widest
+        No batch of several rows is wider, prompt and room: a short row with much room would carry a long one along.
     """
     batch: list[int] = []
     longest = room = 0
     for row in sorted(range(len(asked)), key=lambda row: (-len(asked[row]), -rooms[row])):
         wider = max(longest, len(asked[row])) + max(room, rooms[row])
-        if batch and ((len(batch) + 1) * wider > budget or (alike and len(asked[row]) != longest)):
+        too_wide = (len(batch) + 1) * wider > budget or (widest is not None and wider > widest)
+        if batch and (too_wide or (alike and len(asked[row]) != longest)):
             yield batch
             batch, longest, room = [], 0, 0
         batch.append(row)
@@ -271,6 +285,12 @@ def _learned_prompt(model: Any) -> int:
 
 def _has_learned_prompt(model: Any) -> bool:
     return bool(getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False))
+
+
+def _widest(model: Any) -> int | None:
+    """How wide a batch may be: places that a model does not have crash some."""
+    context = context_of(model)
+    return None if context is None or model.config.is_encoder_decoder else context - _learned_prompt(model)
 
 
 def _needs_alike(model: Any) -> bool:

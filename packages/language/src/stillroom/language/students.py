@@ -115,7 +115,7 @@ def load(
     if classes is not None:
         if kind not in ("auto", "classifier"):
             raise RecipeError(f"Classes are a classifier's: leave them out for a {kind} student.")
-        classes, kind = _distinct(classes), "classifier"
+        classes, kind = distinct(classes), "classifier"
     place = find(source)
     manifest = adapters.read_manifest(place) if (Path(place) / adapters.MANIFEST).is_file() else None
     if manifest is not None and manifest.spec.method != "full":
@@ -297,7 +297,8 @@ def _fills_gaps(config: Any) -> bool:
     return any(named.endswith("ForMaskedLM") for named in config.architectures or ())
 
 
-def _distinct(classes: Sequence[str]) -> tuple[str, ...]:
+def distinct(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes in alphabetical order, each once; RecipeError if they are fewer than two."""
     found = tuple(sorted(set(classes)))
     if len(found) < 2:
         raise RecipeError(f"A classifier has two classes at least, and here is {', '.join(found) or 'none'}.")

@@ -51,7 +51,7 @@ def grammar(
 
 
 def augment(
-    rows: Annotated[Path, typer.Argument(help="Rows to make more of: a .jsonl, .csv or .parquet file, or a store.")],
+    rows: Annotated[Path, typer.Argument(help="Rows to make more of: a .jsonl, .csv or .parquet file.")],
     out: Out,
     answers: Annotated[
         Path | None, typer.Option(help="What the teacher wrote: its store; then the new inputs are written.")
@@ -61,9 +61,9 @@ def augment(
 ) -> None:
     """Ask a teacher for more inputs: writes requests and their Prompt, and, given its answers, the inputs to label."""
     from stillroom.language import augment as more
-    from stillroom.language.rows import Source, read
+    from stillroom.language.work import asked
 
-    known = read(Source(path=str(rows))).rows
+    known, _ = asked(rows)
     if answers is None:
         prompt = more.requests(known, out, count, how)
         typer.echo(f"{out}: requests; ask them with: stillroom teacher label {out} --prompt {prompt} --model …")

@@ -48,15 +48,14 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a recipe would train, how long and in how much memory; no weights are needed."""
+    from stillroom.core.cli import echo_json
     from stillroom.language.planning import planned
 
-    from stillroom.core.cli import echo_json
-
-    found = planned(recipe, rows=rows, config=config)
+    found, lengths = planned(recipe, rows=rows, config=config)
     if as_json:
-        echo_json(found)
+        echo_json({**vars(found), "lengths": lengths})
         return
-    typer.echo("\n".join(found.lines()))
+    typer.echo("\n".join([*found.sentences(), lengths]))
 
 
 def merge(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from random import Random
-from typing import get_args
+from typing import cast, get_args
 
 from stillroom.core.errors import RecipeError
 from stillroom.language.grammar.lexicon import Language, Part, Phrase
@@ -108,7 +108,7 @@ def realised(
     return words, tuple(lemmas)
 
 
-def distinct(count: int, languages: Sequence[str] | None = None, part: Part = "train", seed: int = 0) -> list[Pair]:
+def distinct(count: int, languages: Sequence[str] | None = None, part: str = "train", seed: int = 0) -> list[Pair]:
     """Return so many pairs with sources of their own.
 
     Raises
@@ -122,7 +122,7 @@ def distinct(count: int, languages: Sequence[str] | None = None, part: Part = "t
     if part not in get_args(Part):
         raise RecipeError(f"there is no part {part!r}: there are {', '.join(get_args(Part))}")
     found: dict[str, Pair] = {}
-    for one in pairs(codes, part, seed):
+    for one in pairs(codes, cast(Part, part), seed):
         found.setdefault(one.source, one)
         if len(found) == count:
             break
