@@ -4,8 +4,8 @@
 
 `transformers serve` runs the teacher mini; `stillroom.teacher` finds out on a pilot how far its prompt can be
 compressed, and labels sentences that it has not met; the student mini learns from those labels alone, once a seed. The
-exam's sentences are of lemmas and patterns that no correction held. The table has teacher, students, base and copy, over
-all and by language, and what share of the gap is closed: (student − max(base, copy)) / (teacher − max(base, copy)).
+exam's sentences are of lemmas and patterns that no correction held. The table has teacher, students, base and copy, by
+language, and what share of the gap is closed: (student − max(base, copy)) / (teacher − max(base, copy)).
 `--real` adds COWS-L2H and UA-GEC (below STILLROOM_DATA): the same teacher labels sentences of their training part, and
 the same recipe makes a student of them. What was labelled is in DIR/labels.sqlite and is not asked again; a training
 that was cut short goes on.
@@ -75,7 +75,7 @@ def journey(arguments) -> dict:
         api = Api(address, api_key="none")
         pilot = [{"row_id": str(number), "input": one.source} for number, one in enumerate(learned)]
         found = calibrate(pilot, job, store, api, rates=RATES, tolerance=TOLERANCE, pilot=PILOT)
-            job = replace(job, rate=found.chosen)
+        job = replace(job, rate=found.chosen)
         answers = {
             "labels": asked([one.source for one in learned], store, api, job, "labels"),
             "exam": asked([one.source for one in examined], store, api, job, "exam"),
