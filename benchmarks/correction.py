@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 
 from stillroom.core.targets import TargetStore
@@ -137,7 +138,10 @@ def main() -> None:
         print(f"\n{name}")
         print("\n".join(table.lines()))
     for seed, one in found["closed"].items():
-        print(f"\nseed {seed}: {one.value:.1%} of the gap closed (95 % interval {one.low:.1%} to {one.high:.1%})")
+        closed_share = "no gap to close: the teacher is no better than the copy" if isnan(one.value) else (
+            f"{one.value:.1%} of the gap closed (95 % interval {one.low:.1%} to {one.high:.1%})"
+        )  # fmt: skip
+        print(f"\nseed {seed}: {closed_share}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 DIR is what `benchmarks/correction.py` left: labels and the exam. The student mini learns from the labels' rows; for the
 divergences the teacher mini is in memory and reads its few-shot prompt, the student reads the sentence alone. The table
 has exact answers and edit F0.5 on the exam (mean and range over seeds) and seconds of training. Runs go to
-DIR/objectives/NAME-SEED, where what was cut short goes on. RESULTS.json, and a Markdown table beside it, are written anew.
+DIR/objectives/NAME-SEED, where what was cut short goes on; RESULTS.json and a Markdown table beside it are new.
 """
 
 from __future__ import annotations

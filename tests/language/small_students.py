@@ -16,8 +16,8 @@ def tokenizer():
     return vocabulary(TEXTS * 4, Shape(vocab_size=300))
 
 
-def network(name: str, seed: int = 0):
-    """A network in eval mode, without dropout, whose outputs depend on their inputs."""
+def network(name: str, seed: int = 0, **changed):
+    """A network in eval mode, without dropout unless it is changed, whose outputs depend on their inputs."""
     import torch
     import transformers as hf
 
@@ -94,7 +94,7 @@ def network(name: str, seed: int = 0):
     }
     kind, config, settings = made[name]
     torch.manual_seed(seed)
-    return kind(config(**settings)).eval()
+    return kind(config(**{**settings, **changed})).eval()
 
 
 def saved(name: str, folder: Path, seed: int = 0) -> Path:

@@ -16,6 +16,10 @@ from stillroom.language.architectures import architecture_of
 from stillroom.language.footprint import matmul_rate, memory, shape
 
 small = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("small_students.py"))))
+DROPOUT = {
+    "t5": {"dropout_rate": 0.1},
+    "bert": {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1},
+}
 SETTINGS = TrainSettings(steps=1, learning_rate=1e-4, select_by="x")
 
 
@@ -40,7 +44,7 @@ def kept(model, batch) -> int:
     [("llama", "full"), ("llama", "lora"), ("qwen3", "full"), ("neox", "full"), ("t5", "full"), ("bert", "full")],
 )
 def test_activations_are_estimated_within_a_third(family, method, length):
-    network = small.network(family)
+    network = small.network(family, **DROPOUT.get(family, {}))
     base = shape(network, AdapterSpec(method=method), architecture_of(network))
     model = attach(network, AdapterSpec(method=method), architecture_of(network))
     ids = torch.randint(5, 200, (3, length))

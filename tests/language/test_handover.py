@@ -70,6 +70,9 @@ def test_an_adapter_loads_with_plain_peft_reference(method, base, tmp_path):
     save(student, tmp_path)
     config = quantization(AdapterSpec(method=method), student.architecture)
     plain = AutoModelForCausalLM.from_pretrained(base, **({"quantization_config": config} if config else {}))
+    for module in plain.modules():  # else bitsandbytes rounds to bfloat16 on CPUs that have it, 1 % of these logits
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     again = PeftModel.from_pretrained(plain, tmp_path)
     assert torch.allclose(logits(again), logits(student.model), atol=1e-4)
     assert AutoTokenizer.from_pretrained(tmp_path).get_vocab() == student.tokenizer.get_vocab()

@@ -35,7 +35,7 @@ def test_a_mini_comes_before_a_folder_of_its_name(minis, tmp_path, monkeypatch):
 
 
 def test_what_is_nowhere_or_has_no_weights_is_refused(minis):
-    with pytest.raises(ModelError, match="there is no model 'todler'.*did you mean 'toddler'"):
+    with pytest.raises(ModelError, match=r"there is no model 'todler'.*did you mean 'toddler'"):
         find("todler")
     with pytest.raises(ModelError, match="'parrot' has no weights to learn with"):
         find("parrot")

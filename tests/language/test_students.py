@@ -189,7 +189,7 @@ def test_biases_come_back_and_go_on(folders, tmp_path):
 
 def test_another_adapter_on_an_adapter_is_refused(folders, tmp_path):
     handover.save(load(folders("llama"), adapter=LORA), tmp_path)
-    with pytest.raises(RecipeError, match="has a lora adapter already: .*merge it first"):
+    with pytest.raises(RecipeError, match=r"has a lora adapter already: .*merge it first"):
         load(tmp_path, adapter=AdapterSpec(method="lora", rank=4))
     with pytest.raises(ModelError, match="makes a causal language model: it cannot be loaded as another"):
         load(tmp_path, "seq2seq")

@@ -20,18 +20,28 @@ def folder(tmp_path_factory):
     return folder
 
 
+def asked(address, model):
+    """Ask for three tokens, and return the answer."""
+    body = {"model": model, "messages": [{"role": "user", "content": "words"}], "max_tokens": 3}
+    headers = {"Content-Type": "application/json"}
+    with urlopen(Request(f"{address}/chat/completions", json.dumps(body).encode(), headers), timeout=60) as response:
+        return json.load(response)
+
+
 def test_a_folder_answers_as_an_api_does_and_the_server_is_gone_when_the_work_fails(folder):
-    with pytest.raises(ZeroDivisionError), served(folder) as address:
-        body = {"model": folder.name, "messages": [{"role": "user", "content": "words"}], "max_tokens": 3}
-        request = Request(
-            f"{address}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        with urlopen(request, timeout=60) as response:
-            answer = json.load(response)
-        assert answer["usage"]["completion_tokens"] <= 3
-        raise ZeroDivisionError
+    addresses = []
+
+    def fail_at_work():
+        with served(folder) as address:
+            addresses.append(address)
+            assert asked(address, folder.name)["usage"]["completion_tokens"] <= 3
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_at_work()
+    port = int(addresses[0].split(":")[2].split("/")[0])
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", int(address.split(":")[2].split("/")[0])), timeout=5).close()
+        socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def test_a_server_that_cannot_serve_is_one_plain_sentence(tmp_path):

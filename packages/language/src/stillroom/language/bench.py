@@ -118,7 +118,8 @@ class GenerateKind:
         Raises
         ------
         DataError
-            A row without `input` or a right answer, or without a column that the task's prompt asks for; or no rows.
+            A row without `input` or a right answer, or without a column that the task's prompt asks for; no rows; or
+            right answers that a metric cannot judge.
         """
         found, references, groups = [], [], set()
         for number, row in enumerate(_read(spec.dataset)):
@@ -130,9 +131,19 @@ class GenerateKind:
                 references.append(right)
         if not found:
             there = ", ".join(sorted(filter(None, groups)))
-            what = "no rows" if spec.group is None else f"no rows of the group {spec.group!r}: there are {there or 'none'}"
+            what = (
+                "no rows" if spec.group is None else f"no rows of the group {spec.group!r}: there are {there or 'none'}"
+            )
             raise DataError(f"task {spec.id}: {spec.dataset} has {what}")
-        return GenerateData(found[: spec.max_rows], references[: spec.max_rows])
+        data = GenerateData(found[: spec.max_rows], references[: spec.max_rows])
+        for (
+            name
+        ) in spec.metrics:  # what it cannot judge, such as words where it wants numbers, is found before any work
+            try:
+                score(name, [None] * data.size, data.references, [row["input"] for row in data.rows])
+            except DataError as error:
+                raise DataError(f"task {spec.id}: {error}") from error
+        return data
 
     def predict(self, model: Generator, spec: GenerateTask, data: GenerateData, fitting: Any) -> pd.DataFrame:
         """Let the model answer the rows: `item_id` and `answer`, as it was given."""
@@ -179,15 +190,15 @@ def _right(row: Any, spec: GenerateTask, number: int) -> tuple[str, ...]:
     where = f"row {number} of {spec.dataset}"
     if not isinstance(row, Mapping) or not isinstance(row.get("input"), str) or not row["input"].strip():
         raise DataError(f"{where} needs a text `input`")
-    asked = () if spec.prompt is None else columns(spec.prompt)
-    if lacking := [name for name in asked if name not in row and name not in ("group", "task")]:
-        raise DataError(f"{where} has no {lacking[0]!r}, which the prompt asks for; it has {', '.join(row)}")
     given = row.get("references")
     if given is None:
         given = row.get("answer")
     right = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else ()
     if not right or not all(isinstance(one, str) for one in right):
         raise DataError(f"{where} needs a right answer: a text `answer`, or one or several texts as `references`")
+    asked = () if spec.prompt is None else columns(spec.prompt)
+    if lacking := [name for name in asked if name not in row and name not in ("group", "task")]:
+        raise DataError(f"{where} has no {lacking[0]!r}, which the prompt asks for; it has {', '.join(row)}")
     return right
 
 

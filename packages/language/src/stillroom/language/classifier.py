@@ -76,9 +76,9 @@ def predict(
     model: Any = student.model
     asked = token_ids(student.tokenizer, prompts, open_end=False)
     context = context_of(model)
-    for number, ids in enumerate(asked):
-        if context is not None and len(ids) > context:
-            raise DataError(f"text {number} has {len(ids):,} tokens and the model reads {context:,}: shorten it")
+    for number, text in enumerate(asked):
+        if context is not None and len(text) > context:
+            raise DataError(f"text {number} has {len(text):,} tokens and the model reads {context:,}: shorten it")
     found = np.empty((len(asked), len(student.classes)), dtype=np.float32)
     budget = batch_tokens or tokens_at_once(model)
     training = model.training

@@ -139,7 +139,8 @@ def distill(recipe: DistillRecipe | Mapping[str, Any] | str | Path, folder: str 
         },
     )
     _write_card(run, recipe, rows, verdict, table)
-    kept = replace(student, source=str(run.folder.resolve())) if verdict.keep else load(recipe.student.model)
+    before = partial(load, recipe.student.model, recipe.student.kind, classes=recipe.student.classes)
+    kept = replace(student, source=str(run.folder.resolve())) if verdict.keep else before()
     return Distilled(kept, verdict, table, run)
 
 

@@ -45,7 +45,7 @@ class Habit:
         Whether it also learned to give reasons, and must be told that it is to answer (see `rationale`).
     """
 
-    prompt: StudentPrompt = StudentPrompt()
+    prompt: StudentPrompt = field(default_factory=StudentPrompt)
     prompts: Mapping[str, StudentPrompt] = field(default_factory=dict)
     max_new_tokens: int | Literal["auto"] = "auto"
     two_tasks: bool = False
@@ -66,7 +66,7 @@ class Answerer:
     """
 
     student: Student
-    habit: Habit = Habit()
+    habit: Habit = field(default_factory=Habit)
     notes: str | None = None
 
     @property

@@ -8,9 +8,9 @@ Shapes are enough, so a network on the meta device will do. The estimates:
     optimizer      8 bytes a number that trains (AdamW's two moments); 4 for the matrices that Muon moves
     average        4 bytes a number that trains, with `ema`
     activations    4 bytes x tokens at once x what goes into and comes out of every linear layer x 1.2, or 0.85 where
-                   weights are frozen and their inputs need not be kept (measured on Llama, Mistral, NeoX and BERT;
-                   GPT-2's GELU keeps up to 1.6 times that), and 12 bytes x heads x length² x rows where attention has
-                   dropout or a learned bias, which keeps its matrices
+                   weights are frozen and their inputs need not be kept (measured on Llama, Mistral, NeoX, T5 and
+                   BERT; GPT-2's GELU keeps up to 1.6 times that), and 12 bytes x heads x length² x rows where attention
+                   has dropout, which keeps its matrices
     logits         12 bytes x vocabulary x answer tokens at once: they, their logarithms, their gradient
     time           2 operations forward and 2 backward a token and parameter, and 2 more where it trains, so 6 in full
                    tuning (Kaplan et al. 2020, section 2.1), at 40 % of the matmul rate
@@ -37,7 +37,7 @@ from stillroom.core.settings import TrainSettings
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a number
 KEPT, KEPT_FROZEN = 1.2, 0.85  # activations, as shares of what goes into and comes out of linear layers
 UTILISATION = 0.4  # of the matmul rate that a training reaches
-DROPOUTS = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob")
+DROPOUTS = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob", "dropout_rate")  # of attention
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _linear(network: Any) -> Iterator[Any]:
 
 
 def _weight_bytes(network: Any, adapter: AdapterSpec, architecture: Architecture) -> int:
-    total = 4 * sum(parameter.numel() for parameter in network.parameters())
+    total = 4 * int(sum(parameter.numel() for parameter in network.parameters()))
     if adapter.method != "qlora":
         return total
     kept = (*architecture.skip_modules, *architecture.head_modules)
@@ -145,7 +145,7 @@ def _weight_bytes(network: Any, adapter: AdapterSpec, architecture: Architecture
         if (type(module) is nn.Linear or type(module).__name__ == "Conv1D")  # what transformers puts into 4 bit
         and not any(f".{end}." in f".{name}." for end in kept)
     }
-    return total - round((4 - NF4) * sum(weight.numel() for weight in packed))
+    return int(total - (4 - NF4) * sum(weight.numel() for weight in packed))
 
 
 def _multiplied(network: Any, head: Any) -> tuple[int, int]:
@@ -158,18 +158,16 @@ def _multiplied(network: Any, head: Any) -> tuple[int, int]:
 
 
 def _attention_matrices(config: Any) -> int:
-    """None are kept where torch's fused attention works: without dropout, and without a bias that learns, as T5 has."""
-    heads = int(config.num_attention_heads)
+    """None are kept where torch's fused attention works, which is without dropout."""
+    if not any(getattr(config, name, 0.0) for name in DROPOUTS):
+        return 0
+    layers = int(config.num_hidden_layers)
     if config.is_encoder_decoder:
-        layers = int(config.num_hidden_layers) + 2 * int(
-            getattr(config, "num_decoder_layers", config.num_hidden_layers)
-        )
-        return heads * layers
-    dropout = any(getattr(config, name, 0.0) for name in DROPOUTS)
-    return heads * int(config.num_hidden_layers) if dropout else 0
+        layers += 2 * int(getattr(config, "num_decoder_layers", layers))  # of the decoder itself, and across
+    return int(config.num_attention_heads) * layers
 
 
 def _muon_moves(network: Any) -> int:
     embeddings = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
     linear = {id(m.weight): m.weight for m in network.modules() if isinstance(m, nn.Linear)}
-    return sum(w.numel() for key, w in linear.items() if key not in embeddings and w.requires_grad)
+    return int(sum(w.numel() for key, w in linear.items() if key not in embeddings and w.requires_grad))

@@ -158,6 +158,7 @@ def token_ids(tokenizer: Any, prompts: Sequence[str] | Sequence[Sequence[int]], 
     Raises DataError when one has no tokens.
     """
     found = []
+    prompt: Any  # a list of texts or of ids, and not of both
     for number, prompt in enumerate(prompts):
         if isinstance(prompt, str):
             own = bool(tokenizer.bos_token) and prompt.startswith(tokenizer.bos_token)

@@ -22,8 +22,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from stillroom.core.methods import LOW_RANK, METHODS, PROMPT, AdapterSpec
+from stillroom.core.errors import RecipeError
+from stillroom.core.methods import LOW_RANK, METHODS, PROMPT, AdapterSpec, quantization
 from stillroom.core.recipes import checked, read
+from stillroom.language.architectures import CAUSAL
 from stillroom.language.recipe import DistillRecipe
 
 ADAPTERS = ("full", "lora", "dora", "ia3", "vera")
@@ -75,8 +77,6 @@ class CompareRecipe(BaseModel):
     @field_validator("base", mode="before")
     @classmethod
     def _read(cls, base: Any) -> Any:
-        if isinstance(base, DistillRecipe):
-            return base.model_dump(mode="json", exclude_unset=True)
         return read(Path(base)) if isinstance(base, str | Path) else base
 
     @field_validator("base")
@@ -149,11 +149,11 @@ def grid(recipe: CompareRecipe) -> Grid:
     RecipeError
         Nothing is left to compare.
     """
-    from stillroom.core.errors import RecipeError
-
     base = DistillRecipe.of(recipe.base)
+    if "qlora" in recipe.adapters:
+        quantization(AdapterSpec(method="qlora"), CAUSAL)  # says so here if bitsandbytes is not installed
     students = recipe.students or (base.student.model,)
-    named = dict(zip(students, _short(students), strict=True))
+    named = dict(zip(students, short(students), strict=True))
     cells: dict[str, Cell] = {}
     sentences: dict[str, None] = {}
     for student, labels, method in product(students, recipe.labels or (None,), recipe.adapters):
@@ -161,7 +161,7 @@ def grid(recipe: CompareRecipe) -> Grid:
             sentences[why] = None
             continue
         for spec, seed in product(specs(method, recipe, base.adapter), recipe.seeds):
-            name = "-".join(_parts(named[student] if len(students) > 1 else "", spec, labels, seed))
+            name = "-".join(_parts(named[student], spec, labels, seed))
             cells.setdefault(name, Cell(name, student, spec, labels, seed))
     if not cells:
         raise RecipeError(f"There is nothing to compare: {' '.join(sentences)}")
@@ -228,8 +228,7 @@ def _methods(student: str, kind: str, classes: tuple[str, ...] | None) -> tuple[
 
 
 def _parts(student: str, spec: AdapterSpec, labels: int | None, seed: int) -> Iterator[str]:
-    if student:
-        yield student
+    yield student
     yield spec.method
     if spec.rank is not None:
         yield f"r{spec.rank}"
@@ -239,8 +238,8 @@ def _parts(student: str, spec: AdapterSpec, labels: int | None, seed: int) -> It
     yield f"s{seed}"
 
 
-def _short(students: Sequence[str]) -> list[str]:
-    """A short name for each, unlike the others'."""
+def short(students: Sequence[str]) -> list[str]:
+    """Return a short name for each student, unlike the others'."""
     names = [re.sub(r"[^A-Za-z0-9.]+", "-", Path(student).name).strip("-.") or "student" for student in students]
     return [name if names.count(name) == 1 else f"{name}-{number}" for number, name in enumerate(names, start=1)]
 

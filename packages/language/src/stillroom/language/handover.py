@@ -8,10 +8,12 @@ student was trained; the Run writes its record and its card beside these files.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stillroom.core import adapters
 from stillroom.core.errors import RecipeError
@@ -56,9 +58,8 @@ def save_model(model: Any, tokenizer: Any, folder: str | Path, half: bool = True
     folder.mkdir(parents=True, exist_ok=True)
     for stale in OURS:  # an adapter, saved here before: it would be taken for what the folder holds
         (folder / stale).unlink(missing_ok=True)
-    weights = {name: _halved(tensor) if half else tensor for name, tensor in model.state_dict().items()}
     with quiet():
-        model.save_pretrained(folder, state_dict=weights)
+        model.save_pretrained(folder, state_dict=_halved(model.state_dict()) if half else None)
     path = folder / "config.json"
     write_atomic(path, json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
     tokenizer.save_pretrained(folder)
@@ -88,8 +89,14 @@ def merge(folder: str | Path, out: str | Path, half: bool = True) -> Student:
     return load(out)
 
 
-def _halved(tensor: torch.Tensor) -> torch.Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    half = tensor.detach().half()
-    return half if bool(half.isfinite().all()) else tensor
+def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights as float16 where they fit; tied ones stay one tensor, else transformers would write them twice."""
+    halves: dict[tuple[int, torch.Size], Tensor] = {}
+    found = {}
+    for name, tensor in weights.items():
+        place = tensor.data_ptr(), tensor.shape
+        if place not in halves:
+            half = tensor.detach().half() if tensor.is_floating_point() else tensor
+            halves[place] = half if bool(half.isfinite().all()) else tensor
+        found[name] = halves[place]
+    return found

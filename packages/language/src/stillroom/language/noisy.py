@@ -17,7 +17,7 @@ from random import Random
 SHORTEST = 4
 """Letters of a word that may be hit: with a letter less, a shorter one is often another word."""
 
-_WORD = re.compile(r"[^\W\d_]{%d,}" % SHORTEST)
+_WORD = re.compile(rf"[^\W\d_]{{{SHORTEST},}}")
 
 
 def disturbed(text: str, share: float, seed: int = 0) -> str:
@@ -29,7 +29,7 @@ def disturbed(text: str, share: float, seed: int = 0) -> str:
         In 0 … 1, of the words of four letters and more; the number is rounded, and where it says anything above 0, at
         least one word is hit if there is one.
     seed
-        The same text, share and seed have the same slips, wherever the text stands.
+        The same text and seed have the same slips, wherever the text stands; a larger share has those of a smaller.
 
     Notes
     -----
@@ -37,15 +37,17 @@ def disturbed(text: str, share: float, seed: int = 0) -> str:
     letter of the text. The first letter of a word stays, as it does in most that people write.
 
     >>> disturbed("The letters are written.", 0.5)
-    'The letters are writen.'
+    'The lettrs are written.'
     """
     words = list(_WORD.finditer(text))
     if not words or share <= 0:
         return text
-    random = Random(f"{seed} {share:g} {text}")
+    random = Random(f"{seed} {text}")
     letters = sorted({letter for word in words for letter in word[0].lower()})
-    for word in sorted(random.sample(words, max(1, round(share * len(words)))), key=lambda word: -word.start()):
-        text = text[: word.start()] + _slip(word[0], letters, random) + text[word.end() :]
+    slips = [(word, _slip(word[0], letters, random)) for word in random.sample(words, len(words))]
+    hit = slips[: max(1, round(share * len(words)))]
+    for word, wrong in sorted(hit, key=lambda slip: -slip[0].start()):
+        text = text[: word.start()] + wrong + text[word.end() :]
     return text
 
 

@@ -115,7 +115,7 @@ def load(
     if classes is not None:
         if kind not in ("auto", "classifier"):
             raise RecipeError(f"Classes are a classifier's: leave them out for a {kind} student.")
-        classes, kind = distinct(classes), "classifier"
+        classes = distinct(classes)
     place = find(source)
     manifest = adapters.read_manifest(place) if (Path(place) / adapters.MANIFEST).is_file() else None
     if manifest is not None and manifest.spec.method != "full":
@@ -142,6 +142,8 @@ def job(
     name: str, config: Any, kind: Kind | Literal["auto"], classes: tuple[str, ...] | None
 ) -> tuple[Kind, tuple[str, ...] | None]:
     """Return the kind of the student that a config makes, and its classes, which are named in the config."""
+    if classes is not None:
+        kind = "classifier"
     does = _kind(name, config) if kind == "auto" or (kind != "classifier" and _fills_gaps(config)) else kind
     return does, _with_classes(name, config, classes) if does == "classifier" else None
 

@@ -73,5 +73,7 @@ def _mean(student: Student, rows: Sequence[Encoded]) -> float:
     else:
         batch = (seq2seq if student.kind == "seq2seq" else causal)(rows, pad)
     batch = {name: values.to(model.device) for name, values in batch.items()}
-    losses = classifier.losses(model, batch) if student.kind == "classifier" else label_losses(student.kind, model, batch)
+    losses = (
+        classifier.losses(model, batch) if student.kind == "classifier" else label_losses(student.kind, model, batch)
+    )
     return float(losses["labels"])

@@ -3,6 +3,7 @@
 import typer
 
 from stillroom.language.cli.answers import evaluate, generate
+from stillroom.language.cli.comparing import compare
 from stillroom.language.cli.data import augment, corpus, grammar
 from stillroom.language.cli.training import capture, distill, merge, plan, pretrain
 
@@ -14,5 +15,5 @@ def language() -> None:
     """Distil a large language model into a small student that is yours."""
 
 
-for command in (distill, plan, capture, generate, evaluate, merge, augment, corpus, grammar, pretrain):
+for command in (distill, plan, capture, generate, evaluate, merge, compare, augment, corpus, grammar, pretrain):
     app.command()(command)
