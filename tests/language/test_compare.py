@@ -16,9 +16,9 @@ import pytest
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.core.runs import Run
 from stillroom.language.compare import compare
-from stillroom.language.comparison import summary
 from stillroom.language.lessons import material
 from stillroom.language.recipe import DistillRecipe
+from stillroom.language.summary import summary
 
 CHILD = str(Path(__file__).with_name("comparing_child.py"))
 

@@ -28,10 +28,11 @@ from stillroom.core.errors import CorruptError, DataError, RecipeError, Stillroo
 from stillroom.core.plain import to_plain
 from stillroom.core.runs import Run, without_secrets, write_atomic
 from stillroom.language import cell as cells
-from stillroom.language.comparison import CLEAN, LOGS, MODELS, NOISY, RUNS, Comparison, summary, trainings
+from stillroom.language.comparison import CLEAN, NOISY, RUNS, Comparison
 from stillroom.language.grid import Cell, CompareRecipe, grid
 from stillroom.language.portions import Portions, portions, write_once
 from stillroom.language.recipe import DistillRecipe
+from stillroom.language.summary import LOGS, MODELS, summary, trainings
 
 
 def compare(

@@ -1,6 +1,6 @@
 """What a comparison found: each training with its cost and its quality, as a table for people and for machines.
 
-It reads the Runs and, where `stillroom bench run` has judged them, the scores; it trains nothing.
+Where the numbers come from, summary.py says; it reads nothing and trains nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from stillroom.core.errors import CorruptError, DataError
-from stillroom.core.runs import Run
-from stillroom.core.tables import rows as table_rows
 from stillroom.language.correlation import spearman
 from stillroom.language.grid import short
 
-RUNS, LOGS, SCORES, MODELS = "runs", "logs", "scores", "models.txt"
+RUNS, SCORES = "runs", "scores"
 CLEAN, NOISY = "clean", "noisy"
 LEFT_OUT = (
     "Bottleneck adapters (Houlsby et al. 2019) are left out: PEFT has none, and their layers stay in the network at "
@@ -45,7 +42,8 @@ class Entry:
     seconds
         From loading to judging; where `resumed`, of the last stretch alone.
     memory_mb
-        Peak of its process, in MB (10^6 bytes); of the GPU where it computed on one. None: not measured.
+        Peak of its process, in MB (10^6 bytes), libraries included (about 500); of the GPU where it computed on one.
+        None: not measured.
     loss
         Validation cross-entropy of the chosen weights: of right answers, on the rows that chose.
     quality, base, copy
@@ -252,96 +250,6 @@ class Comparison:
         empty = [""] * len(heads)
         for name, value in self.floors().items():
             yield [name, *empty[1:at], _number(100 * value, "{:.1f}"), *empty[at + 1 :]]
-
-
-def summary(folder: str | Path) -> Comparison:
-    """Read what a comparison has found so far.
-
-    Scores of `stillroom bench run` are looked for in `FOLDER/scores`.
-
-    Raises
-    ------
-    DataError
-        There is no comparison in the folder, or none of its trainings is done: the sentence says why.
-    """
-    folder = Path(folder)
-    names = trainings(folder)
-    if not names:
-        raise DataError(f"{folder} holds no comparison: it has no {MODELS}")
-    entries, failed, metric = [], {}, ""
-    scores = _scores(folder)
-    for name in names:
-        try:
-            run = Run.load(folder / RUNS / name)
-        except (DataError, CorruptError):
-            run = None
-        if run is None or not run.metrics:
-            failed[name] = _reason(folder, name)
-            continue
-        metric = run.recipe["metrics"][0]
-        entries.append(_entry(name, run, scores.get(name, {})))
-    if not entries:
-        first = next(iter(failed.values()), "it has no trainings")
-        raise DataError(f"no training of {folder} is done: {first}")
-    entries.sort(key=lambda one: (one.student, one.labels, one.trained, one.name))
-    return Comparison(folder, metric, entries, failed)
-
-
-def trainings(folder: Path) -> list[str]:
-    """Return the names of all trainings that a comparison has or is to have; none where there is no comparison."""
-    path = folder / MODELS
-    return [Path(line).name for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-
-
-def _entry(name: str, run: Run, scores: Mapping[str, float | None]) -> Entry:
-    recipe, metrics, cost = run.recipe, run.metrics, run.cost
-    values = {
-        one["system"]: one["value"]
-        for one in metrics["judged"]
-        if (one["group"], one["metric"]) == ("all", recipe["metrics"][0])
-    }
-    memory = cost.get("peak_gpu_mb") or cost.get("peak_memory_mb")
-    return Entry(
-        name=name,
-        student=recipe["student"]["model"],
-        method=recipe["adapter"]["method"],
-        rank=recipe["adapter"].get("rank"),
-        alpha=recipe["adapter"].get("alpha"),
-        labels=metrics["rows"]["learn"],
-        seed=recipe["train"]["seed"],
-        trained=cost["trained"],
-        seconds=cost["train_seconds"],
-        resumed=bool(cost.get("resumed")),
-        memory_mb=memory,
-        loss=_known(metrics["chosen_at"].get("loss")),
-        quality=_known(values["student"]),
-        base=_known(values["base"]),
-        copy=_known(values["copy"]),
-        kept=bool(metrics["verdict"]["keep"]),
-        clean=scores.get(CLEAN),
-        noisy=scores.get(NOISY),
-    )
-
-
-def _known(value: float | None) -> float:
-    return NAN if value is None else value
-
-
-def _scores(folder: Path) -> dict[str, dict[str, float | None]]:
-    """QUALITY by Run and task, as bench wrote it; a model is known by the last two parts of its path."""
-    path = folder / SCORES / "scores.parquet"
-    found: dict[str, dict[str, float | None]] = {}
-    for row in table_rows(path) if path.is_file() else ():
-        place = Path(row["model"])
-        if row["status"] == "ok" and place.parent.name == RUNS:
-            found.setdefault(place.name, {})[row["task"]] = row.get("QUALITY")
-    return found
-
-
-def _reason(folder: Path, name: str) -> str:
-    log = folder / LOGS / f"{name}.log"
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
-    return said[-1] if said else "it is not trained yet"
 
 
 def _adapter(line: Line, student: str) -> str:

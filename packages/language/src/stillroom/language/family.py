@@ -19,6 +19,7 @@ from stillroom.core.registry import ModelFamily
 from stillroom.language.prompting import StudentPrompt
 
 if TYPE_CHECKING:
+    from stillroom.language.answering import Answered
     from stillroom.language.rows import Row
     from stillroom.language.students import Student
 
@@ -90,20 +91,32 @@ class Answerer:
         DataError
             A row without what the prompt asks for, or one that leaves no room in the model's context.
         """
-        from stillroom.language.answering import answer
-        from stillroom.language.rationale import to_answer
-
-        asked = [_row(row) for row in rows]
-        said = answer(
-            self.student,
-            to_answer(asked) if self.habit.two_tasks else asked,
-            self.habit.prompt if prompt is None else checked(StudentPrompt, prompt),
-            prompts=self.habit.prompts if prompt is None else None,
-            max_new_tokens=max_new_tokens or self.habit.max_new_tokens,
-        )
+        asked = None if prompt is None else checked(StudentPrompt, prompt)
+        said = self.ask([_row(row) for row in rows], asked, max_new_tokens)
         cut = sum(text is None for text in said.texts)
         self.notes = f"{cut} of {len(rows)} answers were cut before they ended" if cut else None
         return said.texts
+
+    def ask(
+        self, rows: Sequence[Row], prompt: StudentPrompt | None = None, max_new_tokens: int | None = None
+    ) -> Answered:
+        """Return its answers and how it went; without a prompt it is asked what it is used to. Raises as `answer`."""
+        from stillroom.language.answering import answer
+        from stillroom.language.rationale import to_answer
+
+        return answer(
+            self.student,
+            to_answer(rows) if self.habit.two_tasks else rows,
+            prompt or self.habit.prompt,
+            prompts=self.habit.prompts if prompt is None else None,
+            max_new_tokens=max_new_tokens or self.habit.max_new_tokens,
+        )
+
+    def prompt_of_form(self, form: str | None) -> StudentPrompt | None:
+        """Return the prompt it is used to in another form; None for None."""
+        if form is None:
+            return None
+        return checked(StudentPrompt, {**self.habit.prompt.model_dump(exclude_defaults=True), "form": form})
 
 
 def claims(source: str) -> bool:

@@ -1,4 +1,4 @@
-"""What commands share: rows that are asked, rows that are written, and the prompt that a Run was trained with."""
+"""What commands share: rows that are asked, and rows that are written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stillroom.core.errors import CorruptError, DataError
-from stillroom.core.runs import Run, write_atomic
+from stillroom.core.errors import DataError
+from stillroom.core.runs import write_atomic
 from stillroom.core.tables import rows as table_rows
-from stillroom.language.prompting import StudentPrompt
 from stillroom.language.rows import Row
 
 
@@ -32,17 +31,6 @@ def asked(path: Path, column: str = "input") -> tuple[list[Row], list[dict[str, 
             raise DataError(f"row {number} of {path} has no text in the column {column!r}: leave it out")
         rows.append(Row(text, extra={name: value for name, value in record.items() if name != column}))
     return rows, records
-
-
-def prompt_of(model: str, form: str | None = None) -> StudentPrompt:
-    """Return the prompt that a Run of ours was trained with, or one of the form that is given; else a chat."""
-    try:
-        recipe = Run.load(model).recipe if Path(model).is_dir() else {}
-    except (DataError, CorruptError):  # any folder of weights
-        recipe = {}
-    known = recipe.get("prompt") if recipe.get("family") == "language" else None
-    prompt = StudentPrompt.model_validate(known or {})
-    return prompt if form is None else StudentPrompt.model_validate({**prompt.model_dump(), "form": form})
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -30,12 +30,12 @@ def generate(
     import sys
 
     from stillroom.core.runs import write_atomic
-    from stillroom.language.answering import answer
-    from stillroom.language.students import load
-    from stillroom.language.work import asked, prompt_of
+    from stillroom.language.family import load
+    from stillroom.language.work import asked
 
     read, records = asked(rows, input_column)
-    said = answer(load(model), read, prompt_of(model, form), max_new_tokens=max_new_tokens or "auto")
+    answerer = load(model)
+    said = answerer.ask(read, answerer.prompt_of_form(form), max_new_tokens)
     lines = [
         json.dumps({**record, "answer": text, "finished": text is not None}, ensure_ascii=False)
         for record, text in zip(records, said.texts, strict=True)
@@ -61,12 +61,10 @@ def evaluate(
 ) -> None:
     """Judge models on rows with right answers, beside the copy of the input and a column `teacher` if there is one."""
     from stillroom.core.cli import echo_json
-    from stillroom.language.answering import answer
+    from stillroom.language.family import load
     from stillroom.language.judging import table
     from stillroom.language.metrics import metric as known
     from stillroom.language.rows import Columns, Source, read
-    from stillroom.language.students import load
-    from stillroom.language.work import prompt_of
 
     metrics = metric or ["exact"]
     for name in metrics:
@@ -76,7 +74,8 @@ def evaluate(
     typer.echo(found.report.sentence(), err=True)
     said = {}
     for name in model:
-        told = answer(load(name), found.rows, prompt_of(name, form), max_new_tokens=max_new_tokens or "auto")
+        answerer = load(name)
+        told = answerer.ask(found.rows, answerer.prompt_of_form(form), max_new_tokens)
         typer.echo(f"{name}: {told.sentence}", err=True)
         said[name] = told.texts
     judged = table(found.rows, said, metrics)
