@@ -19,13 +19,15 @@ from stillroom.language.students import load
 
 CHAT, PLAIN = StudentPrompt(), StudentPrompt(form="plain", user="{{ input }} =")
 ROWS = [Row(f"{letter} {number}", {"a": "garden", "b": "letter"}[letter]) for number in range(4) for letter in "ab"]
+OTHERS = [Row(row.input, "them") for row in ROWS]
 
 
 @pytest.fixture(scope="module")
 def student(llama):
-    """A student that has learned eight answers by heart, each to either prompt."""
+    """A student that has learned by heart what to answer to a chat, and what to plain text."""
     student = load(llama)
-    encoded = [one for prompt in (CHAT, PLAIN) for one in encode(ROWS, student.tokenizer, prompt, 128)[0]]
+    both = ((CHAT, ROWS), (PLAIN, OTHERS))
+    encoded = [one for prompt, rows in both for one in encode(rows, student.tokenizer, prompt, 128)[0]]
     width = max(map(len, encoded))
     ids, labels = torch.zeros(len(encoded), width, dtype=torch.long), torch.full((len(encoded), width), -100)
     for place, one in enumerate(encoded):
@@ -67,10 +69,8 @@ def test_what_was_not_trained_is_cut_or_said_and_nothing_else(student):
 
 def test_a_task_may_have_a_prompt_of_its_own(student):
     rows = [Row(row.input, task="sums" if place % 2 else "") for place, row in enumerate(ROWS)]
-    with_own = answer(student, rows, CHAT, prompts={"sums": PLAIN}, max_new_tokens=12).texts
-    each = [answer(student, ROWS, prompt, max_new_tokens=12).texts for prompt in (CHAT, PLAIN)]
-    assert with_own == [each[place % 2][place] for place in range(8)]
-    assert with_own == [row.answer for row in ROWS]
+    said = answer(student, rows, CHAT, prompts={"sums": PLAIN}, max_new_tokens=12).texts
+    assert said == [(OTHERS if row.task else ROWS)[place].answer for place, row in enumerate(rows)]
 
 
 def test_no_rows_have_no_answers(student):
