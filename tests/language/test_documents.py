@@ -18,7 +18,7 @@ from stillroom.core.batches import Batches, BatchStream
 from stillroom.core.errors import DataError
 from stillroom.core.objectives import IGNORED_LABEL
 from stillroom.language import documents as module
-from stillroom.language.documents import LINES, Corpus, Documents, Written, chat_ids, document, edits, read
+from stillroom.language.documents import LINES, Corpus, Documents, Written, chat_ids, document, read
 from stillroom.language.grammar.generate import pair
 from stillroom.language.scratch import Shape, vocabulary
 
@@ -45,12 +45,6 @@ class Listed:
 @pytest.fixture(scope="module")
 def tokenizer():
     return vocabulary([text for both in PAIRS for text in both] * 3, Shape(vocab_size=300))
-
-
-@pytest.fixture(scope="module")
-def letters():
-    """A vocabulary in which every byte is a token."""
-    return vocabulary(["a"], Shape(vocab_size=261))
 
 
 def stream(tokenizer, lessons, corpora=((Listed(PAIRS), 1.0),), rows=4, tokens=160, seed=0) -> Documents:
@@ -112,7 +106,6 @@ def test_batches_are_rows_of_tokens_without_padding(tokenizer):
     assert {name: (tuple(t.shape), t.dtype) for name, t in batch.items()} == {
         "input_ids": ((3, 77), torch.int64),
         "labels": ((3, 77), torch.int64),
-        "edited": ((3, 77), torch.bool),
     }
     assert not (batch["input_ids"] == tokenizer.pad_token_id).any()
 
@@ -121,7 +114,6 @@ def test_batches_are_rows_of_tokens_without_padding(tokenizer):
 def test_of_plain_and_doubled_documents_everything_is_learned(tokenizer, lesson):
     batch = stream(tokenizer, {lesson: 1.0})[0]
     assert torch.equal(batch["labels"], batch["input_ids"])
-    assert not batch["edited"].any()
 
 
 def test_plain_documents_are_right_lines(tokenizer):
@@ -184,7 +176,7 @@ def test_lessons_and_corpora_have_their_shares(tokenizer):
 @pytest.mark.parametrize("system", [None, "she sings."])
 @pytest.mark.parametrize("lesson", ["correct", "repeat"])
 def test_a_chat_has_the_ids_of_the_chat_template(tokenizer, lesson, system):
-    ids = [token for piece in document(tokenizer, lesson, PAIRS, system) for token in piece.ids]
+    ids = [token for piece, _ in document(tokenizer, lesson, PAIRS, system) for token in piece]
     spoken = [] if system is None else [{"role": "system", "content": system}]
     for source, right in PAIRS:
         spoken.append({"role": "user", "content": source})
@@ -198,64 +190,6 @@ def test_a_turn_and_its_answer_are_what_the_chat_template_makes_of_both(tokenize
     spoken = [{"role": "user", "content": source}, {"role": "assistant", "content": said}]
     ids = [*chat_ids(tokenizer, source), *tokenizer(said).input_ids, tokenizer.eos_token_id]
     assert ids == tokenizer.apply_chat_template(spoken, return_dict=False)
-
-
-@pytest.mark.parametrize(
-    ("source", "right", "marked"),
-    [
-        ("he go home.", "he goes home.", "es"),
-        ("they writes.", "they write.", "."),  # what follows the letter that had to go
-        ("we met", "we met.", "."),
-        ("a cat.", "the cat.", "the"),
-        ("she sings.", "she sings.", ""),
-    ],
-)
-def test_the_letters_of_a_correction_are_marked_and_no_others(letters, source, right, marked):
-    _, answer = document(letters, "correct", [(source, right)])
-    assert letters.decode(answer.ids) == right + "<|end|>"
-    assert letters.decode([token for token, edited in zip(answer.ids, answer.edited, strict=True) if edited]) == marked
-
-
-def test_a_correction_that_leaves_out_the_last_letter_marks_the_end(letters):
-    _, answer = document(letters, "correct", [("sings..", "sings.")])
-    assert list(answer.edited) == [False] * 6 + [True]
-
-
-def test_marks_of_corrections_stand_in_batches_where_answers_are_learned(tokenizer):
-    corrected = stream(tokenizer, {"correct": 1.0})[0]
-    assert corrected["edited"].any()
-    assert (corrected["labels"][corrected["edited"]] != IGNORED_LABEL).all()
-    assert not stream(tokenizer, {"repeat": 1.0})[0]["edited"].any()
-    right = [(said, said) for _, said in PAIRS]
-    assert not stream(tokenizer, {"correct": 1.0}, [(Listed(right), 1.0)])[0]["edited"].any()
-
-
-tokens = st.lists(st.integers(0, 5), max_size=12)
-
-
-def is_subsequence(some, of) -> bool:
-    rest = iter(of)
-    return all(token in rest for token in some)
-
-
-@settings(deadline=None)
-@given(tokens, tokens)
-def test_what_is_not_marked_stands_in_the_source_in_that_order(source, answer):
-    answer = [*answer, 9]
-    marks = edits([*source, 9], answer)
-    assert len(marks) == len(answer)
-    assert any(marks) == ([*source, 9] != answer)
-    kept = [token for token, mark in zip(answer, marks, strict=True) if not mark]
-    assert is_subsequence(kept, [*source, 9])
-
-
-@settings(deadline=None)
-@given(st.permutations(range(8)), st.integers(0, 7), st.integers(0, 2), st.integers(0, 2))
-def test_one_change_is_marked_in_its_place_and_nowhere_else(source, place, gone, new):
-    fresh = [100 + number for number in range(new)]
-    answer = [*source[:place], *fresh, *source[place + gone :], 9]
-    marked = [place + number for number in range(new)] if new else [place] if gone else []
-    assert [at for at, mark in enumerate(edits([*source, 9], answer)) if mark] == marked
 
 
 # Where sentences come from
@@ -335,6 +269,16 @@ def test_generated_sentences_to_learn_and_to_choose_by_are_of_different_parts():
 def test_a_missing_text_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"there is no text .*nowhere\.txt: give a file with a line a sentence"):
         read(Corpus(text=str(tmp_path / "nowhere.txt")))
+
+
+def test_what_is_no_text_is_one_sentence(tmp_path):
+    whole = gzip.compress(b"a line\n" * 1000)
+    for name, content in (("latin.txt", "é\n".encode("latin-1")), ("cut.gz", whole[:-20]), ("none.gz", b"a line\n")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match="cannot be read as text"):
+            read(Corpus(text=str(tmp_path / name)))
+    with pytest.raises(DataError, match="there is no text"):
+        read(Corpus(text=str(tmp_path)))
 
 
 def test_a_text_too_short_to_hold_lines_out_is_one_sentence(tmp_path):

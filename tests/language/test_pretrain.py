@@ -67,7 +67,6 @@ def recipe(tokenizer_folder):
         "corpora": [{"grammar": ["en"]}],
         "lessons": {"plain": 1, "doubled": 1, "correct": 2, "repeat": 1},
         "tokens": 64,
-        "edited": 1.0,
         "train": TRAIN,
         "card": {"title": "A tiny one", "text": "It knows *little*.", "license": "mit"},
     }
@@ -113,7 +112,6 @@ def test_a_new_model_falls_in_loss(made):
     assert before["loss"] == pytest.approx(math.log(400), abs=1)
     assert after["loss"] < before["loss"] - 1
     assert log["losses"][-1]["next_token"] < log["losses"][0]["next_token"] - 1
-    assert all(row["edited"] > 0 for row in log["losses"])
 
 
 def test_the_run_says_what_was_trained_and_what_was_chosen(made):
@@ -228,26 +226,15 @@ def test_another_recipe_does_not_go_on_in_the_folder_of_a_run(of_text, whole):
 # What is minimised
 
 
-def test_losses_are_the_cross_entropy_of_what_is_learned_and_of_what_is_corrected_reference(tokenizer):
+def test_the_loss_is_the_cross_entropy_of_what_is_learned_reference(tokenizer):
     model = network(SHAPE, tokenizer)
     sentences = [(Generated(["en"]), 1.0)]
     batch = Documents(tokenizer, sentences, {"correct": 1.0}, rows=3, tokens=150)[0]
     with torch.no_grad():
         found = losses(model, batch)
         logits = model(input_ids=batch["input_ids"]).logits[:, :-1].flatten(0, 1)
-    labels, edited = batch["labels"][:, 1:].flatten(), batch["edited"][:, 1:].flatten()
-    assert edited.any()
+    labels = batch["labels"][:, 1:].flatten()
     assert found["next_token"].item() == pytest.approx(F.cross_entropy(logits, labels, ignore_index=-100).item(), 1e-5)
-    assert found["edited"].item() == pytest.approx(F.cross_entropy(logits[edited], labels[edited]).item(), 1e-5)
-
-
-def test_where_nothing_is_corrected_its_loss_is_nothing(tokenizer):
-    model = network(SHAPE, tokenizer)
-    batch = Documents(tokenizer, [(Generated(["en"]), 1.0)], {"plain": 1.0}, rows=2, tokens=40)[0]
-    found = losses(model, batch)
-    assert found["edited"].item() == 0
-    (found["next_token"] + found["edited"]).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 # What chooses
@@ -332,8 +319,8 @@ def test_an_exam_by_one_forward_pass_is_what_greedy_decoding_gives(name, clever,
     said = generate(clever, tokenizer, prompts, max_new_tokens=[len(answer) + 5 for answer in wanted])
     right = [answer == own for answer, own in zip(said.ids, wanted, strict=True)]
     with torch.no_grad():
-        told = [1 - assess([row], {name: [row]}, clever)[name] for row in map(judged, rows)]
-        share = assess(list(map(judged, rows)), {name: rows}, clever)[name]
+        told = [1 - assess([row], {name: [row]}, clever)[name] for row in rows]
+        share = assess(rows, {name: rows}, clever)[name]
     assert [bool(one) for one in told] == right
     assert share == pytest.approx(1 - sum(right) / len(rows))
     assert any(right[:12])
@@ -346,11 +333,6 @@ def test_an_exam_by_one_forward_pass_is_what_greedy_decoding_gives(name, clever,
 def ended_early(row):
     """A row that wants the same answer without its last three tokens: there all is right but the end."""
     return {name: torch.cat([values[:, :-4], values[:, -1:]], 1) for name, values in row.items()}
-
-
-def judged(row):
-    """A row with the marks that a batch of documents has."""
-    return {**row, "edited": torch.zeros_like(row["labels"], dtype=torch.bool)}
 
 
 def test_the_loss_that_chooses_is_the_mean_over_batches(tokenizer):
@@ -392,7 +374,8 @@ def test_a_missing_text_writes_no_run(of_text, tmp_path):
         ({"corpora": []}, "corpora"),
         ({"lessons": {}}, "lessons"),
         ({"lessons": {"sing": 1}}, "lessons"),
-        ({"edited": -1}, "edited"),
+        ({"model": {"hidden_size": 30, "num_attention_heads": 4}}, "even width"),
+        ({"model": {"vocab_size": 200}}, "vocab_size"),
         ({"layers": 3}, "layers"),
         ({"corpora": [{"grammar": ["it"]}]}, "there is no grammar of 'it'"),
         ({"model": {"hidden_size": 0}}, "hidden_size"),

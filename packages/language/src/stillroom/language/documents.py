@@ -6,8 +6,7 @@
     repeat    a chat in which each sentence is answered with itself
 
 Some chats begin with a system message that has nothing to do with what follows: only the turns so far tell what the
-next answer should be. In plain and doubled documents every token is learned, in chats the answers; the few tokens of a
-correction that its sentence does not have are marked, for a loss of their own. It knows no network.
+next answer should be. In plain and doubled documents every token is learned, in chats the answers. It knows no network.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, Protocol
@@ -115,10 +113,12 @@ def read(corpus: Corpus) -> tuple[Sentences, Sentences]:
     if corpus.text is None:
         return Generated(corpus.grammar), Generated(corpus.grammar, "choose")
     path = Path(os.path.expandvars(corpus.text)).expanduser()
+    if not path.is_file():
+        raise DataError(f"there is no text {path}: give a file with a line a sentence")
     try:
         lines = list(dict.fromkeys(filter(None, map(str.strip, _open(path)))))
-    except OSError as error:
-        raise DataError(f"there is no text {path}: give a file with a line a sentence") from error
+    except (OSError, EOFError, UnicodeDecodeError) as error:  # gzip's, and a text that is none
+        raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
     parts: tuple[list[str], list[str]] = ([], [])
     for line in lines:
         digest = hashlib.sha256(line.casefold().encode()).digest()
@@ -135,27 +135,8 @@ def _open(path: Path) -> Iterator[str]:
         yield from file
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of a document.
-
-    Parameters
-    ----------
-    ids
-        Its tokens.
-    learned
-        Whether they are learned or only read.
-    edited
-        Of each token, whether it is a correction; empty: none is.
-    """
-
-    ids: list[int]
-    learned: bool
-    edited: Sequence[bool] = ()
-
-
 class Documents(Batches):
-    """Batches of documents: `input_ids`, `labels` and `edited`, each (rows, tokens), nothing padded.
+    """Batches of documents: `input_ids` and `labels`, both (rows, tokens), nothing padded.
 
     Documents follow one another, each after the end mark of the one before; the last of a row is cut.
 
@@ -185,14 +166,12 @@ class Documents(Batches):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         random = Random(f"documents {self.seed} {index}")
-        rows = [self._row(random) for _ in range(self.rows)]
-        names = ("input_ids", "labels", "edited")
-        return {name: torch.tensor([row[place] for row in rows]) for place, name in enumerate(names)}
+        ids, labels = zip(*(self._row(random) for _ in range(self.rows)), strict=True)
+        return {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
 
-    def _row(self, random: Random) -> tuple[list[int], list[int], list[bool]]:
+    def _row(self, random: Random) -> tuple[list[int], list[int]]:
         ids: list[int] = []
         labels: list[int] = []
-        edited: list[bool] = []
         while len(ids) < self.tokens:
             lesson = random.choices(list(self.lessons), list(self.lessons.values()))[0]
             corpus = random.choices(self.corpora, self.shares)[0]
@@ -200,44 +179,28 @@ class Documents(Batches):
             system = None
             if lesson in ("correct", "repeat") and random.random() < SYSTEM:
                 system = " ".join(corpus.draw(random)[1] for _ in range(random.randint(1, 2)))
-            for piece in document(self.tokenizer, lesson, drawn, system):
-                ids += piece.ids
-                labels += piece.ids if piece.learned else [IGNORED_LABEL] * len(piece.ids)
-                edited += piece.edited or [False] * len(piece.ids)
-        return ids[: self.tokens], labels[: self.tokens], edited[: self.tokens]
+            for piece, learned in document(self.tokenizer, lesson, drawn, system):
+                ids += piece
+                labels += piece if learned else [IGNORED_LABEL] * len(piece)
+        return ids[: self.tokens], labels[: self.tokens]
 
 
 def document(
     tokenizer: Any, lesson: Lesson, drawn: Sequence[tuple[str, str]], system: str | None = None
-) -> list[Piece]:
-    """Return a document of sentences, each with and without its mistakes."""
+) -> list[tuple[list[int], bool]]:
+    """Return a document of sentences, with and without mistakes: its tokens in pieces, and whether each is learned."""
     end = tokenizer.eos_token_id
     if lesson in ("plain", "doubled"):
         lines = [right for _, right in drawn for _ in range(1 + (lesson == "doubled"))]
-        return [Piece([*tokenizer("\n".join(lines)).input_ids, end], learned=True)]
+        return [([*tokenizer("\n".join(lines)).input_ids, end], True)]
     pieces = []
     if system is not None:
         spoken = [{"role": "system", "content": system}]
-        pieces.append(Piece(tokenizer.apply_chat_template(spoken, return_dict=False), learned=False))
+        pieces.append((tokenizer.apply_chat_template(spoken, return_dict=False), False))
     for source, right in drawn:
-        answer = [*tokenizer(right if lesson == "correct" else source).input_ids, end]
-        pieces.append(Piece(chat_ids(tokenizer, source), learned=False))
-        pieces.append(Piece(answer, True, edits([*tokenizer(source).input_ids, end], answer)))
+        pieces.append((chat_ids(tokenizer, source), False))
+        pieces.append(([*tokenizer(right if lesson == "correct" else source).input_ids, end], True))
     return pieces
-
-
-def edits(source: Sequence[int], answer: Sequence[int]) -> list[bool]:
-    """Return which tokens of an answer its source does not have there; after something left out, the next one.
-
-    >>> edits([1, 2, 3, 4], [1, 9, 3])
-    [False, True, False]
-    """
-    marks = [False] * len(answer)
-    for way, _, _, begin, end in SequenceMatcher(None, source, answer, autojunk=False).get_opcodes():
-        if way != "equal":
-            end = min(max(end, begin + 1), len(answer))  # something left out leaves nothing to mark but what follows
-            marks[begin:end] = [True] * (end - begin)
-    return marks
 
 
 def chat_ids(tokenizer: Any, text: str) -> list[int]:

@@ -7,9 +7,9 @@ generated sentences of lemmas and patterns kept for choosing select the checkpoi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -48,9 +48,6 @@ class PretrainRecipe(BaseModel):
         Shares of the kinds of documents (see `documents`).
     tokens
         Of a row; a step sees `train.batch_size` rows.
-    edited
-        Weight of a second loss, on the tokens of corrections that their sentences do not have: nearly all others are
-        copied, which is soon learned.
     train
         The core's settings. `select_by` is `loss` on held-out lines, or, where corrections are among the lessons,
         `few-shot`: the share of held-out sentences that are not corrected exactly after four corrected ones.
@@ -66,7 +63,6 @@ class PretrainRecipe(BaseModel):
     corpora: tuple[Corpus, ...] = Field(min_length=1)
     lessons: dict[Lesson, float] = Field(min_length=1)
     tokens: PositiveInt = 512
-    edited: float = Field(default=0.0, ge=0)
     train: TrainSettings
     card: dict[str, str] = Field(default_factory=dict)
 
@@ -109,7 +105,6 @@ def pretrain(recipe: PretrainRecipe | Mapping[str, Any] | str | Path, folder: st
         run.folder / "checkpoints",
         train_data=Documents(tokenizer, learned, recipe.lessons, rows=rows, tokens=tokens, seed=recipe.train.seed),
         validate=partial(assess, [judges[number] for number in range(8)], asked),
-        weights={"next_token": 1.0, **({"edited": recipe.edited} if recipe.edited else {})},
     )
     trainer.train()
     save_model(model, tokenizer, run.folder)
@@ -128,13 +123,9 @@ def pretrain(recipe: PretrainRecipe | Mapping[str, Any] | str | Path, folder: st
 
 
 def losses(model: nn.Module, batch: Mapping[str, Tensor], teacher: None = None) -> dict[str, Tensor]:
-    """Return the mean cross-entropy of the tokens that are learned, and of those that correct something.
-
-    The batch is one of `Documents`.
-    """
+    """Return the mean cross-entropy of the tokens that are learned; the batch is one of `Documents`."""
     logits, labels = answers(model, batch)
-    edited = batch["edited"][:, 1:][batch["labels"][:, 1:] != IGNORED_LABEL]
-    return {"next_token": cross_entropy(logits, labels), "edited": cross_entropy(logits, labels, edited)}
+    return {"next_token": cross_entropy(logits, labels)}
 
 
 def answers(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -148,10 +139,10 @@ def answers(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
 def exams(tokenizer: Any, languages: Sequence[str]) -> dict[str, list[dict[str, Tensor]]]:
     """Return sentences to correct, kept for choosing: `few-shot` after corrected ones, and `zero-shot` alone."""
     random = Random("exams")
-    shown = [Generated([code]).draw(random) for code in islice(_round(languages), SHOTS)]
-    before = [token for piece in document(tokenizer, "correct", shown) for token in piece.ids]
+    shown = [Generated([code]).draw(random) for code in islice(cycle(languages), SHOTS)]
+    before = [token for piece, _ in document(tokenizer, "correct", shown) for token in piece]
     found: dict[str, list[dict[str, Tensor]]] = {"few-shot": [], "zero-shot": []}
-    for code in islice(_round(languages), JUDGED):
+    for code in islice(cycle(languages), JUDGED):
         source, right = Generated([code], "choose").draw(random)
         answer = [*tokenizer(right).input_ids, tokenizer.eos_token_id]
         for name, shots in (("few-shot", before), ("zero-shot", [])):
@@ -183,11 +174,6 @@ def fingerprint(sentences: Sentences) -> str:
     """Return a hash of what a corpus gives."""
     random = Random(0)
     return key(drawn=[list(sentences.draw(random)) for _ in range(100)])[:16]
-
-
-def _round(codes: Sequence[str]) -> Iterator[str]:
-    while True:
-        yield from codes
 
 
 def _tokenizer(recipe: PretrainRecipe, corpora: Sequence[Sentences], folder: Path) -> Any:

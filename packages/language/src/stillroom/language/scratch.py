@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 PAD, END = "<|pad|>", "<|end|>"
 SPECIAL = [PAD, END, "<|system|>", "<|user|>", "<|assistant|>"]
@@ -24,20 +24,28 @@ class Shape(BaseModel):
     Parameters
     ----------
     vocab_size
-        Tokens, the 256 bytes among them. Few: a model that corrects must see how words end, and the tokens of a big
-        vocabulary hide it.
+        Tokens, the 256 bytes and the five marks of a chat among them. Few: a model that corrects must see how words
+        end, and the tokens of a big vocabulary hide it.
     max_position_embeddings
         Tokens that it reads at once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    vocab_size: PositiveInt = 512
+    vocab_size: int = Field(default=512, ge=256 + len(SPECIAL))
     hidden_size: PositiveInt = 256
     intermediate_size: PositiveInt = 640
     num_hidden_layers: PositiveInt = 6
     num_attention_heads: PositiveInt = 4
     max_position_embeddings: PositiveInt = 1024
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Shape:
+        if self.hidden_size % (2 * self.num_attention_heads):  # rotary positions turn pairs of numbers
+            raise ValueError(
+                f"a width of {self.hidden_size} does not give {self.num_attention_heads} heads an even width each"
+            )
+        return self
 
 
 def vocabulary(texts: Iterable[str], shape: Shape) -> Any:

@@ -114,8 +114,10 @@ def distinct(count: int, languages: Sequence[str] | None = None, part: str = "tr
     Raises
     ------
     RecipeError
-        There is no such language or part.
+        There is no such language or part, or a count below 1.
     """
+    if count < 1:
+        raise RecipeError(f"{count} pairs are none: give a number from 1")
     codes = tuple(languages or LANGUAGES)
     if unknown := [code for code in codes if code not in LANGUAGES]:
         raise RecipeError(f"there is no grammar of {unknown[0]!r}: there are {', '.join(LANGUAGES)}")

@@ -43,8 +43,7 @@ def sites(words: Sequence[Word], random: Random) -> list[Site]:
 
 
 def misspelt(word: str, random: Random) -> str:
-    """Return a word with two letters swapped, one dropped, or one doubled; the first stays, and so does the length
-    of short words."""
+    """Return a word with two letters swapped, one dropped, or one doubled; the first stays."""
     for _ in range(20):
         place = random.randrange(1, len(word) - 1)
         way = random.choice(("swap", "drop", "double"))

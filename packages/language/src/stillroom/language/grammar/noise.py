@@ -45,7 +45,7 @@ class Noise:
         for _ in range(random.choices(COUNTS, SHARES)[0]):
             for way in random.sample(_WAYS, len(_WAYS)):  # the first that the text has a place for
                 spoilt = way(self, text, random)
-                if spoilt != text:
+                if spoilt not in ("", text):
                     text = _capital(spoilt, text)
                     break
         return text
@@ -65,6 +65,8 @@ def _replaced(text: str, others: Mapping[str, tuple[str, ...]], random: Random) 
         return text
     word = random.choice(words)
     other = random.choice(others[word[0].lower()])
+    if not other and not any(word.span() == one.span() for one in _losable(text)):
+        return text
     other = other[:1].upper() + other[1:] if word[0][0].isupper() else other
     return _put(text, word, other)
 
@@ -95,11 +97,11 @@ def _lose_mark(noise: Noise, text: str, random: Random) -> str:
     if not marks:
         return text
     place = random.choice(marks)
-    return text[:place] + text[place + 1 :]
+    return (text[:place] + text[place + 1 :]).rstrip()
 
 
 def _lose_word(noise: Noise, text: str, random: Random) -> str:
-    words = [word for word in _WORD.finditer(text) if word[0].lower() in noise.frequent]
+    words = [word for word in _losable(text) if word[0].lower() in noise.frequent]
     return _put(text, random.choice(words), "") if words else text
 
 
@@ -114,6 +116,11 @@ def _add_word(noise: Noise, text: str, random: Random) -> str:
 _WAYS: tuple[Callable[[Noise, str, Random], str], ...] = (
     _confuse, _inflect, _inflect, _misspell, _swap, _lose_mark, _lose_word, _add_word
 )  # fmt: skip
+
+
+def _losable(text: str) -> list[re.Match[str]]:
+    """Words that leave no trace: a blank follows them, and before a mark none would be left over."""
+    return [word for word in _WORD.finditer(text) if text[word.end() : word.end() + 1] == " "]
 
 
 def _put(text: str, word: re.Match[str], other: str) -> str:
