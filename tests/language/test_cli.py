@@ -70,11 +70,20 @@ def test_a_plan_needs_neither_weights_nor_rows(capsys, tmp_path):
     )
     code, out, err = said(capsys, "plan", "recipe.yaml")
     assert code == 2
+    assert "not-there.jsonl is not here" in err
     assert "--rows" in err
     code, out, _ = said(capsys, "plan", "recipe.yaml", "--rows", 5000, "--json")
     assert code == 0
     # rank 8 on q, k, v and o of 22 layers: 8 · (in + out) each, with 4 of 32 heads for keys and values
     assert json.loads(out)["trainable"] == 22 * 8 * (2 * (2048 + 2048) + 2 * (2048 + 256))
+
+
+def test_a_plan_does_not_guess_where_the_rows_are_here_and_wrong(capsys, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "recipe.yaml").write_text("student: student\ndata: [{path: rows.jsonl}]\n")
+    code, _, err = said(capsys, "plan", "recipe.yaml", "--rows", 5000)
+    assert code == 2
+    assert "has no column 'input'" in err
 
 
 def test_made_up_sentences_come_in_four_languages(capsys, tmp_path):

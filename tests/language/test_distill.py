@@ -4,12 +4,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from stillroom.core.errors import DataError, ModelError, RecipeError
+from stillroom.core.errors import ModelError, RecipeError
 from stillroom.language.distill import captured, distill
-from stillroom.language.lessons import material
 from stillroom.language.recipe import DistillRecipe
 from stillroom.language.scratch import Shape, network, vocabulary
-from stillroom.language.split import normalised
 from stillroom.language.students import load
 
 
@@ -101,13 +99,6 @@ def test_stored_targets_teach_as_well_and_are_asked_for_once(learned, llama, lab
     assert done.table.value("student", "exact") > 0.8
 
 
-def test_a_teacher_may_read_another_prompt_than_its_student(learned, llama, labels, tmp_path):
-    prompt = {"form": "plain", "examples": [{"input": "a 1", "answer": "x"}]}
-    objective = {"name": "forward_kl", "teacher": {"model": str(learned.run.folder), "prompt": prompt}}
-    done = distill(recipe(llama, labels, objective=objective, train={"steps": 5, "eval_every": 5}), tmp_path / "run")
-    assert done.run.metrics["chosen_at"]["step"] in (0, 5)
-
-
 def test_reasons_are_learned_as_a_task_of_their_own_and_cost_nothing_at_work(llama, tmp_path):
     rows = [
         {"input": f"{'ab'[n % 2]} {n}", "answer": "xy"[n % 2], "rationale": f"it is {'ab'[n % 2]}"} for n in range(200)
@@ -158,19 +149,6 @@ def test_an_interrupted_run_ends_with_the_same_weights(llama, labels, tmp_path):
         assert torch.equal(tensor, resumed.student.model.state_dict()[name])
 
 
-def test_duplicates_never_cross_the_split_and_the_exam_is_taken_out(llama, tmp_path):
-    rows = [{"input": f"{word} {n}", "answer": "x"} for n in range(100) for word in ("Word", "word ")]
-    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "exam.jsonl").write_text(json.dumps({"input": "WORD 7", "answer": "x"}) + "\n")
-    wanted = recipe(llama, tmp_path / "labels.jsonl", exam={"path": str(tmp_path / "exam.jsonl")})
-    parts = material(DistillRecipe.of(wanted))
-    texts = [{normalised(row.input) for row in getattr(parts, name)} for name in ("learn", "choose", "judge", "exam")]
-    assert all(texts)
-    for place, one in enumerate(texts):
-        assert all(one.isdisjoint(other) for other in texts[place + 1 :])
-    assert any("are in the exam as well" in sentence for sentence in parts.sentences)
-
-
 def test_a_student_that_is_no_better_is_not_kept(llama, labels, tmp_path):
     done = distill(recipe(llama, labels, train={"learning_rate": 1e-9, "steps": 2, "eval_every": 2}), tmp_path / "run")
     assert not done.verdict.keep
@@ -187,12 +165,6 @@ def test_a_teacher_of_another_vocabulary_is_refused_before_anything_is_trained(l
     with pytest.raises(ModelError, match=r"different tokens.*Labels, rationales"):
         distill(recipe(llama, labels, objective=objective), tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
-
-
-def test_too_few_rows_are_one_sentence(llama, tmp_path):
-    (tmp_path / "labels.jsonl").write_text('{"input": "a", "answer": "x"}\n')
-    with pytest.raises(DataError, match="label more"):
-        distill(recipe(llama, tmp_path / "labels.jsonl"), tmp_path / "run")
 
 
 def test_a_metric_that_is_none_is_named(llama, labels):

@@ -268,3 +268,12 @@ def test_a_named_column_must_be_there(tmp_path):
 def test_a_source_with_an_unknown_name_is_refused():
     with pytest.raises(ValidationError):
         Source(path="a.jsonl", colums={})
+
+
+@pytest.mark.parametrize("column", [{}, {"answer": None}], ids=["no column", "an empty cell"])
+def test_several_right_answers_need_no_first_one(tmp_path, column):
+    path = tmp_path / "exam.jsonl"
+    path.write_text(json.dumps({"input": "a", **column, "references": ["x", "y"]}) + "\n")
+    (row,) = read(Source(path=str(path))).rows
+    assert row.answer == "x"
+    assert row.extra["references"] == ["x", "y"]

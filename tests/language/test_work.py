@@ -74,6 +74,12 @@ def test_written_rows_are_lines_that_people_can_read_and_have_no_empty_cells(tmp
     assert written[3] == '{"row_id": "3", "input": "four"}'
 
 
+def test_other_columns_never_stand_in_for_a_rows_own(tmp_path):
+    write_rows(tmp_path / "rows.jsonl", [Row("one", "Eins", extra={"input": "not this", "answer": "nor this"})])
+    (again,) = read(Source(path=str(tmp_path / "rows.jsonl"))).rows
+    assert (again.input, again.answer) == ("one", "Eins")
+
+
 def test_no_rows_make_an_empty_file(tmp_path):
     write_rows(tmp_path / "rows.jsonl", [])
     assert (tmp_path / "rows.jsonl").read_bytes() == b""

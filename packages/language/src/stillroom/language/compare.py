@@ -18,7 +18,6 @@ of large-scale pre-trained language models, Nature Machine Intelligence 5, for t
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +32,7 @@ from stillroom.language.grid import Cell, CompareRecipe, grid
 from stillroom.language.portions import Portions, portions, write_once
 from stillroom.language.recipe import DistillRecipe
 from stillroom.language.summary import LOGS, MODELS, summary, trainings
+from stillroom.language.work import as_lines
 
 
 def compare(
@@ -93,8 +93,7 @@ def compare(
 
 def write_suite(folder: Path, found: Portions, base: DistillRecipe, noise: float) -> None:
     """Write the rows that judge, and the suite of them: as they are, and with slips in a share of their words."""
-    lines = (json.dumps(row, ensure_ascii=False, default=str) for row in found.asked(base.prompt))
-    write_once(folder / "rows" / "judge.jsonl", "".join(f"{line}\n" for line in lines))
+    write_once(folder / "rows" / "judge.jsonl", as_lines(found.asked(base.prompt)))
     import yaml
 
     task: dict[str, Any] = {"kind": "generate", "dataset": "rows/judge.jsonl", "metrics": list(base.metrics)}

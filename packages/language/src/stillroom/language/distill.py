@@ -7,7 +7,6 @@ How rows become batches is lessons.py's business, how good answers are judging.p
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from stillroom.core.runs import Run
 from stillroom.core.trainer import DistillTrainer
 from stillroom.language import classifier, handover, judging, validation
 from stillroom.language.answering import answer
-from stillroom.language.lessons import Material, lessons, material
+from stillroom.language.lessons import Material, lessons, material, store_of
 from stillroom.language.losses import losses_for
 from stillroom.language.metrics import score
 from stillroom.language.objective import TOP_K
@@ -101,7 +100,7 @@ def distill(recipe: DistillRecipe | Mapping[str, Any] | str | Path, folder: str 
     )  # fmt: skip
     ask = partial(answer, prompt=recipe.prompt, prompts=rows.prompts, max_new_tokens=recipe.max_new_tokens)
     judged = rows.exam or rows.judge
-    with lessons(recipe, rows.learn, rows.prompts, student, rows.weights, run.folder) as lesson:
+    with lessons(recipe, rows, student, run.folder) as lesson:
         for sentence in (*lesson.sentences, adapters.size(student.model)):
             _say(sentence)
         base = ask(student, judged, description="the base answers")  # before a step moves it
@@ -168,9 +167,8 @@ def captured(recipe: DistillRecipe | Mapping[str, Any] | str | Path, folder: str
     folder = Path(folder) if folder is not None else _new_folder()
     rows = material(recipe)
     student = load(recipe.student.model, recipe.student.kind)
-    with lessons(recipe, rows.learn, rows.prompts, student, rows.weights, folder) as lesson:
-        store = Path(os.path.expandvars(part.store)) if part.store else folder / "targets.sqlite"
-        return Stored(store, len(lesson.batches.rows), part.top_k or TOP_K)
+    with lessons(recipe, rows, student, folder) as lesson:
+        return Stored(store_of(part, folder), len(lesson.batches.rows), part.top_k or TOP_K)
 
 
 def losses_of(recipe: DistillRecipe, student: Student) -> Losses:

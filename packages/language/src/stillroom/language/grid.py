@@ -207,23 +207,13 @@ def impossible(method: str, student: str, base: DistillRecipe) -> str | None:
 
 
 @cache
-def _methods(student: str, kind: str, classes: tuple[str, ...] | None) -> tuple[str, tuple[str, ...]]:
+def _methods(student: str, kind: Any, classes: tuple[str, ...] | None) -> tuple[str, tuple[str, ...]]:
     """The name of a network, and the methods that it can be trained with: a question to its shape alone."""
-    import torch
-    import transformers
-
     from stillroom.core.adapters import supported
-    from stillroom.language.architectures import architecture_of
-    from stillroom.language.sources import find, said_of
-    from stillroom.language.students import HEADS, distinct, job
+    from stillroom.language.plan import network_of
+    from stillroom.language.students import distinct
 
-    place = find(student)
-    with said_of(student, place, "a student"):
-        config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
-        does, _ = job(student, config, kind, distinct(classes) if classes else None)  # type: ignore[arg-type]
-        with torch.device("meta"):
-            network = getattr(transformers, HEADS[does]).from_config(config, trust_remote_code=False)
-    architecture = architecture_of(network)
+    _, network, architecture = network_of(student, kind, distinct(classes) if classes else None)
     return architecture.name, tuple(supported(network, architecture))
 
 

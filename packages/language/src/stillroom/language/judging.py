@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from stillroom.language.metrics import score
 from stillroom.language.report import Table, compare
-from stillroom.language.rows import Row
+from stillroom.language.rows import REFERENCES, Row
 
-TEACHER, REFERENCES = "teacher", "references"  # columns of an exam
+TEACHER = "teacher"  # the column of an exam that has what a teacher said
 
 
 def references(rows: Sequence[Row]) -> list[str | Sequence[str]]:

@@ -5,9 +5,8 @@ All that can be refused is refused here, before the first step. It knows no step
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +18,11 @@ from stillroom.language.batching import Batched
 from stillroom.language.capture import capture
 from stillroom.language.encoding import encode, matched
 from stillroom.language.mixing import Mixture
-from stillroom.language.objective import TOP_K
+from stillroom.language.objective import TOP_K, TeacherPart
 from stillroom.language.prompting import StudentPrompt, columns
 from stillroom.language.rationale import to_answer, two_tasks
 from stillroom.language.recipe import DistillRecipe
-from stillroom.language.rows import Row, read
+from stillroom.language.rows import Row, expanded, read
 from stillroom.language.split import LEARN, normalised, split
 from stillroom.language.students import Student
 from stillroom.language.teachers import LanguageTeacher
@@ -116,22 +115,13 @@ class Lessons:
 
 
 @contextmanager
-def lessons(
-    recipe: DistillRecipe,
-    rows: Sequence[Row],
-    prompts: Mapping[str, StudentPrompt],
-    student: Student,
-    weights: Mapping[str, float | None],
-    folder: Path,
-) -> Iterator[Lessons]:
+def lessons(recipe: DistillRecipe, rows: Material, student: Student, folder: Path) -> Iterator[Lessons]:
     """Give the batches of a recipe, while the store of the teacher's answers is open.
 
     Parameters
     ----------
     rows
-        Those that are learned.
-    prompts, weights
-        Of tasks that have their own.
+        Of which those are trained on that are to `learn`.
     student
         With its adapter.
     folder
@@ -149,12 +139,12 @@ def lessons(
     if part is not None:  # first of all: a teacher that cannot teach this student costs nothing yet
         teacher = LanguageTeacher.load(part.model, student.tokenizer, precision=part.precision)
     encoded, report = encode(
-        rows, student.tokenizer, recipe.prompt, recipe.max_tokens, recipe.too_long,
-        kind=student.kind, classes=student.classes, prompts=prompts,
+        rows.learn, student.tokenizer, recipe.prompt, recipe.max_tokens, recipe.too_long,
+        kind=student.kind, classes=student.classes, prompts=rows.prompts,
     )  # fmt: skip
     sentences, read = [report.sentence()], None
     if part is not None and part.prompt is not None and teacher is not None:
-        plain = [replace(row, prefix="") for row in rows]  # what tells the student its task is nothing to a teacher
+        plain = [replace(row, prefix="") for row in rows.learn]  # it tells the student, not the teacher, its task
         asked, theirs = encode(
             plain, student.tokenizer, part.prompt, teacher.positions or sys.maxsize, kind=teacher.kind
         )
@@ -163,17 +153,23 @@ def lessons(
         encoded, read = matched(encoded, asked)
     if recipe.packing:
         packing.check(student.model)
-    tasks = [rows[one.row].task for one in encoded]
+    tasks = [rows.learn[one.row].task for one in encoded]
+    shares = {task: rows.weights.get(task) for task in set(tasks)}
     options = {
         "size": recipe.train.batch_size, "pad": student.tokenizer.pad_token_id, "kind": student.kind,
         "packing": recipe.max_tokens if recipe.packing else None, "seed": recipe.train.seed,
         "teacher_kind": None if teacher is None else teacher.kind,
-        "order": Mixture(tasks, {task: weights.get(task) for task in set(tasks)}, recipe.mixing, recipe.train.seed),
+        "order": Mixture(tasks, shares, recipe.mixing, recipe.train.seed),
     }  # fmt: skip
     if part is None or teacher is None or part.targets == "live":
         batches = Batched(encoded, teachers=read, **options)
         yield Lessons(batches, teacher, sentences, report.answer_tokens)
         return
-    with TargetStore(os.path.expandvars(part.store) if part.store else folder / "targets.sqlite") as store:
+    with TargetStore(store_of(part, folder)) as store:
         said = capture(teacher, read or encoded, store, part.top_k or TOP_K)
         yield Lessons(Batched(encoded, targets=said, **options), None, sentences, report.answer_tokens)
+
+
+def store_of(part: TeacherPart, folder: Path) -> Path:
+    """Return where a teacher's answers are kept: as the recipe says, else in the Run's folder."""
+    return expanded(part.store) if part.store else folder / "targets.sqlite"

@@ -14,8 +14,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-SHORTEST = 4
-"""Letters of a word that may be hit: with a letter less, a shorter one is often another word."""
+from stillroom.language.grammar.mistakes import SHORTEST, misspelt
 
 _WORD = re.compile(rf"[^\W\d_]{{{SHORTEST},}}")
 
@@ -33,46 +32,18 @@ def disturbed(text: str, share: float, seed: int = 0) -> str:
 
     Notes
     -----
-    A slip is one of four: two neighbouring letters swapped, one left out, one doubled, or one that became another
-    letter of the text. The first letter of a word stays, as it does in most that people write.
+    A slip is one of three: two neighbouring letters swapped, one left out, or one doubled. The first letter of a word
+    stays, as it does in most that people write.
 
     >>> disturbed("The letters are written.", 0.5)
-    'The lettrs are written.'
+    'The lettesr are written.'
     """
     words = list(_WORD.finditer(text))
     if not words or share <= 0:
         return text
     random = Random(f"{seed} {text}")
-    letters = sorted({letter for word in words for letter in word[0].lower()})
-    slips = [(word, _slip(word[0], letters, random)) for word in random.sample(words, len(words))]
+    slips = [(word, misspelt(word[0], random)) for word in random.sample(words, len(words))]
     hit = slips[: max(1, round(share * len(words)))]
     for word, wrong in sorted(hit, key=lambda slip: -slip[0].start()):
         text = text[: word.start()] + wrong + text[word.end() :]
     return text
-
-
-def _slip(word: str, letters: list[str], random: Random) -> str:
-    """Return another word that is one slip away."""
-    ways = [_swap, _drop, _double, _replace]
-    for way in random.sample(ways, len(ways)):
-        for place in random.sample(range(1, len(word)), len(word) - 1):
-            wrong = way(word, place, random.choice(letters))
-            if wrong != word:
-                return wrong
-    raise AssertionError("a letter that is left out makes another word")
-
-
-def _swap(word: str, place: int, letter: str) -> str:
-    return word[:place] + word[place : place + 2][::-1] + word[place + 2 :]
-
-
-def _drop(word: str, place: int, letter: str) -> str:
-    return word[:place] + word[place + 1 :]
-
-
-def _double(word: str, place: int, letter: str) -> str:
-    return word[: place + 1] + word[place:]
-
-
-def _replace(word: str, place: int, letter: str) -> str:
-    return word[:place] + letter + word[place + 1 :]

@@ -147,7 +147,7 @@ def plan(
             f"There is nothing to plan with {rows:,} rows of {mean_tokens:g} tokens, {mean_answer_tokens:g} of them "
             f"answers and {max_tokens:,} at most: give rows, and means below the most."
         )
-    name, network, architecture = _network(model, kind, None if classes is None else distinct(classes))
+    name, network, architecture = network_of(model, kind, None if classes is None else distinct(classes))
     context = getattr(network.config, "max_position_embeddings", None)
     before = shape(network, adapter, architecture)
     on_meta = adapter if adapter.method != "qlora" else adapter.model_copy(update={"method": "lora"})  # one shape
@@ -186,7 +186,7 @@ def plan(
     )
 
 
-def _network(
+def network_of(
     model: Any, kind: Kind | Literal["auto"], classes: tuple[str, ...] | None
 ) -> tuple[str, Any, Architecture]:
     """The name of a model, its network on the meta device, and what adapters must know of it."""

@@ -15,7 +15,7 @@ from stillroom.language.lessons import material
 from stillroom.language.plan import Plan, plan
 from stillroom.language.prompting import StudentPrompt, render
 from stillroom.language.recipe import DistillRecipe
-from stillroom.language.rows import Row
+from stillroom.language.rows import Row, Source, expanded
 
 GUESSED_TOKENS, GUESSED_ANSWER = 128.0, 48.0
 """Tokens of a row and of its answer where no row is here: a sentence or two, an instruction, a sentence in reply."""
@@ -69,13 +69,13 @@ def planned(
 
 
 def _lengths(recipe: DistillRecipe, rows: int | None) -> Lengths:
-    try:
-        learned = material(recipe).learn
-    except DataError as error:
-        if rows is None:
-            raise RecipeError(f"{error}; to plan without the data, say how many rows there will be: --rows") from error
-        said = f"no rows are here: {GUESSED_TOKENS:g} tokens a row and {GUESSED_ANSWER:g} an answer are guesses"
-        return Lengths(rows, GUESSED_TOKENS, GUESSED_ANSWER, said)
+    away = [source.path for source in (*recipe.data, *([recipe.exam] if recipe.exam else [])) if not _here(source)]
+    if away and rows is None:
+        raise RecipeError(f"{away[0]} is not here; to plan without it, say how many rows there will be: --rows")
+    if away:
+        said = f"{away[0]} is not here: {GUESSED_TOKENS:g} tokens a row and {GUESSED_ANSWER:g} an answer are guesses"
+        return Lengths(rows or 0, GUESSED_TOKENS, GUESSED_ANSWER, said)
+    learned = material(recipe).learn
     sample = learned[:SAMPLE]
     answers = [row.answer or "" for row in sample]
     try:
@@ -91,6 +91,13 @@ def _lengths(recipe: DistillRecipe, rows: int | None) -> Lengths:
         how = f"reckoned at {LETTERS_A_TOKEN:g} letters a token, as the student's tokenizer is not here"
     said = f"{before + after:.0f} tokens a row, {after:.0f} of them the answer ({how})"
     return Lengths(rows or len(learned), before + after, max(after, 1.0), said)
+
+
+def _here(source: Source) -> bool:
+    try:
+        return expanded(source.path).is_file()
+    except DataError:  # a variable that is not set
+        return False
 
 
 def _letters(prompt: StudentPrompt, row: Row) -> int:

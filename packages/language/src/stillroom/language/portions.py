@@ -6,7 +6,6 @@ that they can be compared. It trains nothing.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from typing import Any
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.core.runs import write_atomic
 from stillroom.language.duplicates import limited
-from stillroom.language.judging import REFERENCES
 from stillroom.language.lessons import material
 from stillroom.language.prompting import StudentPrompt, columns
 from stillroom.language.recipe import DistillRecipe
-from stillroom.language.rows import Columns, Row
+from stillroom.language.rows import REFERENCES, Row
+from stillroom.language.work import as_lines, record
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Portions:
                 filter(None, ("all" if labels is None else str(labels), _slug(task), str(number) if number else ""))
             )
             path = folder / f"{name}.jsonl"
-            write_once(path, "".join(f"{json.dumps(_record(row), ensure_ascii=False, default=str)}\n" for row in rows))
+            write_once(path, as_lines(map(record, rows)))
             prompt = self.prompts.get(task)
             source = {
                 "path": str(path),
@@ -123,14 +122,6 @@ def write_once(path: Path, content: str) -> None:
         raise RecipeError(
             f"{path} is of another comparison: its recipe or its rows were not the same; choose another folder"
         )
-
-
-def _record(row: Row) -> dict[str, Any]:
-    """What `rows.read` makes the same row of again, but for the task, which the source says."""
-    own = {name: getattr(row, name) for name in Columns.model_fields}
-    own["soft_targets"] = None if row.soft_targets is None else dict(row.soft_targets)
-    others = {name: value for name, value in row.extra.items() if name not in own}
-    return others | {name: value for name, value in own.items() if value}
 
 
 def _slug(text: str) -> str:

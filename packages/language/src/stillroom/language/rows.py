@@ -27,6 +27,9 @@ from stillroom.language.prompting import columns as used
 CSV_EMPTY = ("nan", "NaN", "None", "null", "<NA>")
 """What programs write into a CSV cell for "nothing": a CSV cannot tell it from the word, the other kinds can."""
 
+REFERENCES = "references"
+"""The column of several right answers: the first stands for them where there is no `answer`."""
+
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -316,7 +319,11 @@ def _names(records: Sequence[Mapping[str, Any]], columns: Columns, path: Path) -
             continue
         if (name or wanted) in there:
             names[wanted] = name or wanted
-        elif name is not None or wanted == "input" or (wanted == "answer" and "soft_targets" not in there):
+        elif (
+            name is not None
+            or wanted == "input"
+            or (wanted == "answer" and there.keys().isdisjoint(("soft_targets", REFERENCES)))
+        ):
             has = ", ".join(map(str, there))
             raise DataError(f"{path} has no column {name or wanted!r}: name its {wanted} in columns; it has {has}")
     return names
@@ -331,6 +338,8 @@ def _row(record: Mapping[str, Any], names: Mapping[str, str], task: str, *, csv:
     soft = _soft_targets(found.pop("soft_targets", None))
     texts = {name: text_of(value) for name, value in found.items()}
     answer = texts.get("answer")
+    if answer is None and isinstance(several := record.get(REFERENCES), list | tuple):  # each of them is right
+        answer = next(filter(None, map(text_of, several)), None)
     if answer is None and soft:
         answer = max(soft, key=soft.__getitem__)
     return Row(

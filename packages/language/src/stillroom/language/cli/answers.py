@@ -52,7 +52,7 @@ def evaluate(
     rows: Rows,
     model: Annotated[list[str], typer.Option(help="A Run, a folder, a hub id or a mini; may be repeated.")],
     metric: Annotated[list[str] | None, typer.Option(help="A metric; may be repeated. Default: exact.")] = None,
-    group: Annotated[str, typer.Option(help="The column of the language, or another slice.")] = "group",
+    group: Annotated[str | None, typer.Option(help="The column of a slice, such as language. Default: group.")] = None,
     input_column: Column = "input",
     answer_column: Annotated[str, typer.Option(help="The column of the right answer.")] = "answer",
     form: Form = None,
@@ -69,7 +69,7 @@ def evaluate(
     metrics = metric or ["exact"]
     for name in metrics:
         known(name)
-    columns = Columns(input=input_column, answer=answer_column, group=None if group == "group" else group)
+    columns = Columns(input=input_column, answer=answer_column, group=group)
     found = read(Source(path=str(rows), columns=columns))
     typer.echo(found.report.sentence(), err=True)
     said = {}
