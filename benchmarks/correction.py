@@ -26,7 +26,9 @@ from stillroom.language.distill import distill
 from stillroom.language.duplicates import limited
 from stillroom.language.grammar.generate import distinct
 from stillroom.language.report import closed
-from stillroom.language.students import find
+from stillroom.language.rows import Row
+from stillroom.language.sources import find
+from stillroom.language.work import write_rows
 from stillroom.teacher.calibrate import calibrate
 from stillroom.teacher.calls import Api
 from stillroom.teacher.labelling import Job, label
@@ -96,24 +98,15 @@ def journey(arguments) -> dict:
         floor = scored["base", "exact"], scored["copy", "exact"]
         closes[seed] = closed(scored["student", "exact"], scored["teacher", "exact"], *floor)
     for name, (train, test) in real.items():
-        _write(out / f"{name}.jsonl", train, answers[name])
-        _write(out / f"{name}-exam.jsonl", test)
+        said = [Row(row.input, answer, group=row.group) for row, answer in zip(train, answers[name], strict=True)]
+        write_rows(out / f"{name}.jsonl", said)
+        write_rows(out / f"{name}-exam.jsonl", test)
         made = chapter.recipe(
             arguments.student, out / f"{name}.jsonl", out / f"{name}-exam.jsonl", steps=arguments.steps,
             metrics=["edit_f05", "exact"], max_tokens=1024,
         )  # fmt: skip
         tables[name] = distill(made, out / f"student-{name}").table
     return {"calibration": found.sentence, "rate": found.chosen, "tables": tables, "closed": closes}
-
-
-def _write(path, rows, answers=None):
-    lines = []
-    for number, row in enumerate(rows):
-        line = {"input": row.input, "group": row.group, "answer": row.answer if answers is None else answers[number]}
-        if answers is None:
-            line["references"] = list(row.extra["references"])
-        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-    path.write_text("".join(lines))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillroom.core.errors import CorruptError, DataError, RecipeError
-from stillroom.core.runs import REDACTED, Run, compare, versions, without_secrets, write_atomic, writing_atomic
+from stillroom.core.runs import (
+    REDACTED,
+    Run,
+    compare,
+    new_folder,
+    versions,
+    without_secrets,
+    write_atomic,
+    writing_atomic,
+)
 
 
 class Student(pydantic.BaseModel):
@@ -220,3 +230,7 @@ while True:
         child.send_signal(signal.SIGKILL)
         child.communicate()
         assert path.read_text() in ("a" * 300_000, "b" * 300_000)
+
+
+def test_a_run_that_nobody_names_has_its_verb_and_the_time():
+    assert re.fullmatch(r"runs/adapt-\d{8}-\d{6}", new_folder("adapt").as_posix())

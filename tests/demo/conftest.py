@@ -17,13 +17,13 @@ def _one_thread():
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
-    from stillroom.chronos.pretrain import save
     from stillroom.chronos.scratch import BoltShape, bolt
+    from stillroom.core.halves import save_pretrained
 
     shape = BoltShape(d_model=64, d_ff=64, num_heads=4, num_layers=1, context_length=64, prediction_length=16)
     folder = tmp_path_factory.mktemp("models") / "tiny"
     folder.mkdir()
-    save(bolt(shape), folder)
+    save_pretrained(bolt(shape), folder)
     return folder
 
 

@@ -69,4 +69,4 @@ def test_what_the_teacher_is_shown_is_one_mistake_a_language_and_never_the_exam(
 def test_an_exam_holds_the_right_answer_beside_the_teachers(found):
     tour, _ = found
     row = json.loads((tour.folder("student") / "exam.jsonl").read_text().splitlines()[0])
-    assert row.keys() == {"input", "group", "answer", "teacher"}
+    assert row.keys() == {"row_id", "input", "group", "answer", "teacher"}

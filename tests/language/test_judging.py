@@ -103,13 +103,10 @@ def taught(*answers):
     ]
 
 
-def test_the_table_has_the_teacher_where_every_row_holds_what_it_said():
+def test_the_table_has_the_teacher_where_rows_hold_what_it_said():
     found = table(taught("he goes home.", "she sings.", None, "we see cats"), {"student": SAID}, ["exact"])
     assert systems(found) == ["teacher", "student", "copy"]
     assert found.value("teacher", "exact") == 0.5
-    assert "teacher" not in systems(
-        table([*taught("", "", "", ""), Row("x", "y")], {"student": [*SAID, "y"]}, ["exact"])
-    )
 
 
 def test_what_is_no_text_is_no_answer_of_the_teachers():
@@ -120,3 +117,8 @@ def test_what_is_no_text_is_no_answer_of_the_teachers():
 def test_several_references_count_for_all_systems():
     found = table(ROWS[3:], {"one": ["we see 2 cats."], "other": ["we saw 2 cats."]}, ["exact"])
     assert found.value("one", "exact") == found.value("other", "exact") == 1
+
+
+def test_a_teacher_that_gave_some_rows_no_answer_stays_in_the_table_and_is_wrong_there():
+    rows = [Row("a", "x", extra={"teacher": "x"}), Row("b", "y")]
+    assert table(rows, {"student": ["x", "y"]}, ["exact"]).value("teacher", "exact") == 0.5

@@ -5,7 +5,6 @@ What is made here, prompt, rows and recipe, `benchmarks/correction.py` uses at f
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
@@ -66,14 +65,15 @@ def recipe(
 
 def write(path: Path, pairs: Sequence[Pair], answers: Sequence[str | None], *, exam: bool = False) -> None:
     """Write what a teacher said to sentences: as labels, or, for an exam, beside the right answers."""
-    from stillroom.core.runs import write_atomic
+    from stillroom.language.rows import Row
+    from stillroom.language.work import write_rows
 
-    lines = []
-    for one, said in zip(pairs, answers, strict=True):
-        row: dict[str, str | None] = {"input": one.source, "group": one.language}
-        row |= {"answer": one.target, "teacher": said} if exam else {"answer": said}
-        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    write_atomic(path, "".join(lines))
+    both = zip(pairs, answers, strict=True)
+    if exam:
+        rows = [Row(one.source, one.target, group=one.language, extra={"teacher": said}) for one, said in both]
+    else:
+        rows = [Row(one.source, said, group=one.language) for one, said in both]
+    write_rows(path, rows)
 
 
 def run(

@@ -22,6 +22,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from stillroom.core.memory import peak_memory
+
 
 @dataclass(frozen=True)
 class Job:
@@ -120,17 +122,6 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
     found |= {name: metadata.version(name) for name in ("stillroom-core", "stillroom-series", "stillroom-bench")}
     return found
-
-
-def peak_memory() -> float:
-    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would also count the parent this process was forked from
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
 
 
 def one_line(text: str, longest: int = 300) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from stillroom.core import adapters
 from stillroom.core.errors import ModelError
 from stillroom.core.gate import Verdict, judge
 from stillroom.core.progress import progress
-from stillroom.core.runs import Run
+from stillroom.core.runs import Run, new_folder
 from stillroom.core.seeds import own_random
 from stillroom.core.trainer import DistillTrainer
 
@@ -194,11 +193,6 @@ def choose(model: ChronosModel, held: HeldOut, network: Any) -> dict[str, float]
     """The metrics of a network in training, on the window that chooses the checkpoint."""
     totals = assess(model.with_network(network), *held.choose).totals
     return {name: totals[name] for name in ("WQL", "MASE")}
-
-
-def new_folder(verb: str) -> Path:
-    """A folder for a run that nobody named: `runs/adapt-20260101-120000`."""
-    return Path("runs") / f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def _write_card(run: Run, base: ChronosModel, verdict: Verdict, recipe: AdaptRecipe) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillroom.chronos import families
-from stillroom.chronos.adapt import choose, new_folder
+from stillroom.chronos.adapt import choose
 from stillroom.chronos.heldout import assess, hold_out
 from stillroom.chronos.losses import LOSSES
 from stillroom.chronos.model import ChronosModel, quiet
@@ -25,7 +25,7 @@ from stillroom.chronos.recipe import DistillRecipe
 from stillroom.chronos.samples import TrainingWindows
 from stillroom.chronos.students import build
 from stillroom.chronos.teachers import QuantileTeacher, StoredTargets, TokenTeacher
-from stillroom.core.runs import Run
+from stillroom.core.runs import Run, new_folder
 from stillroom.core.targets import TargetStore
 from stillroom.core.trainer import DistillTrainer
 

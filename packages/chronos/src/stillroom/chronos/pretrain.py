@@ -6,7 +6,6 @@ are never trained on choose the checkpoint; no benchmark is looked at.
 
 from __future__ import annotations
 
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from stillroom.chronos.losses import quantile_losses, quantile_pass
 from stillroom.chronos.model import quiet
 from stillroom.chronos.recipe import Recipe
 from stillroom.chronos.scratch import BoltShape, bolt
+from stillroom.core import halves
 from stillroom.core.batches import Batches
 from stillroom.core.runs import Run
 from stillroom.core.trainer import DistillTrainer
@@ -109,7 +109,8 @@ def pretrain(recipe: PretrainRecipe | dict[str, Any] | str | Path, folder: str |
         validate=partial(assess, held_out),
     )
     trainer.train()
-    save(network, run.folder)
+    with quiet():
+        halves.save_pretrained(network, run.folder)
     if real.train:
         Index(index.hashes[index.hashes % 64 == 0], every=64).save(run.folder / "trained_on.npz")
     run.record(
@@ -125,23 +126,6 @@ def pretrain(recipe: PretrainRecipe | dict[str, Any] | str | Path, folder: str |
         trained_on=run.data["trained_on"],
     )
     return run
-
-
-def save(network: Any, folder: Path) -> None:
-    """Write weights in half precision under a config that loads them as float32."""
-    halved = bolt_copy(network).half()
-    with quiet():
-        halved.save_pretrained(folder)
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
-
-
-def bolt_copy(network: Any) -> Any:
-    """Copy a network's weights into a new one of its class and config."""
-    copy = type(network)(network.config)
-    copy.load_state_dict(network.state_dict())
-    return copy
 
 
 Windows = dict[str, tuple[np.ndarray, np.ndarray]]  # group -> (contexts (n, time), targets (n, horizon))

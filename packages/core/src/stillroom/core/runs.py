@@ -225,6 +225,11 @@ def without_secrets(value: Any, key: str = "") -> Any:
     return value
 
 
+def new_folder(verb: str) -> Path:
+    """Return a folder for a run that nobody named: `runs/adapt-20260101-120000`."""
+    return Path("runs") / f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
 def write_atomic(path: str | Path, content: bytes | str) -> None:
     """Write a file so that, whatever happens, it holds either all of the old content or all of the new.
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.core.errors import StillroomError
+from stillroom.core.memory import peak_memory
 from stillroom.core.runs import Run
 
 CHECKPOINTS = "checkpoints"
@@ -72,23 +73,13 @@ def train_apart(recipe: dict[str, Any], folder: Path, log: Path) -> str | None:
     return said[-1] if said else f"the process ended with {code}"
 
 
-def peak_memory() -> dict[str, float]:
+def peaks() -> dict[str, float]:
     """Return the most memory that this process has held, in MB (10^6 bytes), and on a GPU if it computes on one."""
-    found = {"peak_memory_mb": _resident()}
+    found = {"peak_memory_mb": peak_memory()}
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         found["peak_gpu_mb"] = torch.cuda.max_memory_allocated() / 1e6
     return found
-
-
-def _resident() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would also count the parent that this process was forked from
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
 
 
 def _order() -> dict[str, Any]:
@@ -116,7 +107,7 @@ def main() -> None:
     folder = Path(order["folder"])
     try:
         train(order["recipe"], folder)
-        Run.load(folder).record(cost=peak_memory())
+        Run.load(folder).record(cost=peaks())
     except StillroomError as error:
         print(error, flush=True)
         os._exit(2)

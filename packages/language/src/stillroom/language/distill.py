@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from stillroom.core.errors import RecipeError
 from stillroom.core.gate import Verdict, judge
 from stillroom.core.keys import key
 from stillroom.core.lesson import Losses
-from stillroom.core.runs import Run
+from stillroom.core.runs import Run, new_folder
 from stillroom.core.trainer import DistillTrainer
 from stillroom.language import classifier, handover, judging, validation
 from stillroom.language.answering import answer
@@ -85,7 +84,7 @@ def distill(recipe: DistillRecipe | Mapping[str, Any] | str | Path, folder: str 
     rows = material(recipe)
     for sentence in rows.sentences:
         _say(sentence)
-    folder = Path(folder) if folder is not None else _new_folder()
+    folder = Path(folder) if folder is not None else new_folder("language")
     run = Run.create(
         folder,
         recipe={"family": "language", "verb": "distill", **recipe.model_dump(mode="json")},
@@ -164,7 +163,7 @@ def captured(recipe: DistillRecipe | Mapping[str, Any] | str | Path, folder: str
     part = recipe.objective.teacher
     if part is None or part.targets != "stored":
         raise RecipeError("There is nothing to capture: give the recipe an objective.teacher with targets: stored.")
-    folder = Path(folder) if folder is not None else _new_folder()
+    folder = Path(folder) if folder is not None else new_folder("language")
     rows = material(recipe)
     student = load(recipe.student.model, recipe.student.kind)
     with lessons(recipe, rows, student, folder) as lesson:
@@ -193,10 +192,6 @@ def assess(recipe: DistillRecipe, student: Student, rows: Sequence[Row], ask: An
 def fingerprint(rows: Sequence[Row]) -> str:
     """Return a hash of rows: inputs, answers, tasks, reasons and soft targets, in their order."""
     return key(rows=[[r.task, r.prefix, r.input, r.answer, r.rationale, r.soft_targets] for r in rows])
-
-
-def _new_folder() -> Path:
-    return Path("runs") / f"language-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def _say(sentence: str) -> None:

@@ -8,14 +8,10 @@ student was trained; the Run writes its record and its card beside these files.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from stillroom.core import adapters
+from stillroom.core import adapters, halves
 from stillroom.core.errors import RecipeError
 from stillroom.core.runs import write_atomic
 from stillroom.language.sources import quiet, tokenizer_of
@@ -59,9 +55,7 @@ def save_model(model: Any, tokenizer: Any, folder: str | Path, half: bool = True
     for stale in OURS:  # an adapter, saved here before: it would be taken for what the folder holds
         (folder / stale).unlink(missing_ok=True)
     with quiet():
-        model.save_pretrained(folder, state_dict=_halved(model.state_dict()) if half else None)
-    path = folder / "config.json"
-    write_atomic(path, json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+        halves.save_pretrained(model, folder, half)
     tokenizer.save_pretrained(folder)
 
 
@@ -87,16 +81,3 @@ def merge(folder: str | Path, out: str | Path, half: bool = True) -> Student:
     own = (folder / "tokenizer_config.json").is_file()
     save_model(model, tokenizer_of(folder) if own else base.tokenizer, out, half)
     return load(out)
-
-
-def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights as float16 where they fit; tied ones stay one tensor, else transformers would write them twice."""
-    halves: dict[tuple[int, torch.Size], Tensor] = {}
-    found = {}
-    for name, tensor in weights.items():
-        place = tensor.data_ptr(), tensor.shape
-        if place not in halves:
-            half = tensor.detach().half() if tensor.is_floating_point() else tensor
-            halves[place] = half if bool(half.isfinite().all()) else tensor
-        found[name] = halves[place]
-    return found

@@ -43,8 +43,8 @@ def table(rows: Sequence[Row], said: Mapping[str, Sequence[str | None]], metrics
         By name, one answer a row.
     """
     systems: dict[str, Sequence[str | None]] = dict(said)
-    if all(TEACHER in row.extra for row in rows):
-        systems = {TEACHER: [_text(row.extra[TEACHER]) for row in rows], **systems}
+    if any(TEACHER in row.extra for row in rows):  # a row without one has no answer of it
+        systems = {TEACHER: [_text(row.extra.get(TEACHER)) for row in rows], **systems}
     systems["copy"] = [row.input for row in rows]
     return compare(
         systems, references(rows), [row.input for row in rows], groups=[row.group for row in rows], metrics=metrics

@@ -7,7 +7,6 @@ killed run goes on from its newest checkpoint. Loss is cross-entropy a token; sp
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from stillroom.core import halves
 from stillroom.core.errors import ModelError
 from stillroom.core.objectives import cross_entropy, forward_kl
 from stillroom.core.progress import progress
@@ -180,7 +180,8 @@ def train(recipe: TrainRecipe | Mapping[str, Any] | str | Path, folder: str | Pa
         or {"labels" if teacher is None else "teacher": 1.0},
     )
     trainer.train()
-    save(model, tokenizer, run.folder)
+    halves.save_pretrained(model, run.folder)
+    tokenizer.save_pretrained(run.folder)
     run.record(
         metrics={"chosen_at": trainer.best},
         cost={"train_seconds": time.monotonic() - started, "parameters": sum(p.numel() for p in model.parameters())},
@@ -234,16 +235,6 @@ def assess(scorer: Scorer, held_out: Sequence[Judged], model: nn.Module) -> dict
         short += sum(weight * (1 - reached[str(rate)]) for rate, weight in judge.rates.items())
         total += sum(judge.rates.values())
     return {SHORTFALL: short / total, **found}
-
-
-def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write weights in half precision under a config that loads them as float32, and the tokenizer."""
-    copy = type(model)(model.config)
-    copy.load_state_dict(model.state_dict())
-    copy.half().save_pretrained(folder)
-    path = folder / "config.json"
-    write_atomic(path, json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
-    tokenizer.save_pretrained(folder)
 
 
 def _student(recipe: TrainRecipe, corpora: Sequence[Corpus], folder: Path) -> tuple[Any, Any]:

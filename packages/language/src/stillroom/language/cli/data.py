@@ -40,13 +40,17 @@ def grammar(
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other sentences.")] = 0,
 ) -> None:
     """Write made-up sentences with learners' mistakes (input) and their corrections (answer)."""
-    from stillroom.language.grammar.generate import distinct
+    from stillroom.language.grammar.generate import LANGUAGES, distinct
+    from stillroom.language.grammar.generate import language as speech
     from stillroom.language.rows import Row
     from stillroom.language.work import write_rows
 
     found = distinct(count, language, part, seed)
     rows = [Row(one.source, one.target, group=one.language, extra={"kinds": list(one.kinds)}) for one in found]
     write_rows(out, rows)
+    for code in language or LANGUAGES:
+        lemmas, patterns = len(speech(code).lemmas), len(speech(code).patterns)
+        typer.echo(f"{code}: {lemmas:,} lemmas and {patterns:,} patterns in all parts", err=True)
     typer.echo(f"{out}: {len(rows):,} pairs")
 
 
