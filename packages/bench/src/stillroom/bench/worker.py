@@ -11,9 +11,7 @@ import hashlib
 import json
 import os
 import random
-import signal
 import sys
-import threading
 import time
 import traceback
 from dataclasses import asdict, dataclass
@@ -22,6 +20,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from stillroom.core import lifeline
 from stillroom.core.memory import peak_memory
 
 
@@ -130,37 +129,18 @@ def one_line(text: str, longest: int = 300) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def _leave_with_parent() -> None:
-    while os.read(0, 1):
-        pass
-    if os.getsid(0) == os.getpid():  # as the executor started it: what the model started goes too
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
-
-
 def main() -> None:
     """Answer one job."""
-    job = Job(**json.loads(_first_line()))
+    job = Job(**json.loads(lifeline.first_line()))
     answer = os.dup(1)
     os.dup2(2, 1)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    lifeline.leave_with_parent()
     outcome = execute(job) | {"peak_memory_mb": peak_memory()}
     sys.stdout.flush()
     sys.stderr.flush()
     with os.fdopen(answer, "w") as file:
         json.dump(outcome, file)
     os._exit(0)  # the answer is given: libraries that hang or crash while they are torn down no longer matter
-
-
-def _first_line() -> bytes:
-    """The job, read byte by byte from the file descriptor: a buffered reader would hold stdin's lock to the end."""
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)
-        if not byte:
-            break
-        line += byte
-    return line
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from stillroom.core import lifeline
 from stillroom.core.errors import StillroomError
 from stillroom.core.memory import peak_memory
 from stillroom.core.runs import Run
@@ -82,28 +82,13 @@ def peaks() -> dict[str, float]:
     return found
 
 
-def _order() -> dict[str, Any]:
-    """The order, read byte by byte from the descriptor: a buffered reader would hold stdin's lock to the end."""
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)
-        if not byte:
-            os._exit(1)
-        line += byte
-    order: dict[str, Any] = json.loads(line)
-    return order
-
-
-def _leave_with_parent() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(1)
-
-
 def main() -> None:
     """Train what the order says."""
-    order = _order()
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    line = lifeline.first_line()
+    if not line.endswith(b"\n"):
+        os._exit(1)  # nobody waits for it any more
+    order = json.loads(line)
+    lifeline.leave_with_parent()
     folder = Path(order["folder"])
     try:
         train(order["recipe"], folder)
