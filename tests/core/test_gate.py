@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import stats
 
 from stillroom.core.errors import DataError, RecipeError
-from stillroom.core.gate import judge
+from stillroom.core.gate import FEWEST, judge
 from stillroom.core.plain import to_plain
 
 loss = st.integers(0, 10**9).map(lambda millionths: millionths / 1e6)
@@ -166,6 +167,32 @@ def test_a_higher_confidence_widens_the_interval():
     narrow, wide = judge(candidate, baseline, confidence=0.8), judge(candidate, baseline, confidence=0.99)
     assert wide.low < narrow.low < narrow.high < wide.high
     assert "99% interval" in wide.sentence
+
+
+@given(st.integers(1, 40), st.integers(0, 40), st.integers(0, 30), st.integers(0, 30))
+def test_right_and_wrong_answers_are_bounded_as_the_reference_clopper_pearson_of_scipy(wins, losses, both, neither):
+    candidate = np.repeat([0.0, 1.0, 1.0, 0.0], [wins, losses, both, neither])
+    baseline = np.repeat([1.0, 0.0, 1.0, 0.0], [wins, losses, both, neither])
+    if len(candidate) < FEWEST:
+        return
+    verdict = judge(candidate, baseline)
+    share = stats.binomtest(wins, wins + losses).proportion_ci(0.95, method="exact")
+    bounds = [(wins + losses) * (2 * end - 1) / (wins + both) for end in share]
+    assert verdict.low == pytest.approx(bounds[0], abs=1e-6)
+    assert verdict.high == pytest.approx(min(bounds[1], 1.0), abs=1e-6)
+    if abs(share.low - 0.5) > 1e-6:
+        assert verdict.keep == (stats.binomtest(wins, wins + losses).pvalue < 0.05 and wins > losses)
+
+
+def test_a_nearly_perfect_candidate_is_kept_on_few_rows():
+    assert judge([1.0] + [0.0] * 44, [1.0] * 45).keep
+
+
+@pytest.mark.parametrize("wrong", [0.05, 0.3, 0.9])
+def test_of_candidates_that_answer_no_better_at_most_one_in_forty_is_kept(wrong):
+    rng = np.random.default_rng(0)
+    kept = [judge(*(rng.random((2, 60)) < wrong).astype(float)).keep for _ in range(1000)]
+    assert np.mean(kept) <= 0.035  # 0.025, and what a thousand tries may add
 
 
 def test_windows_of_one_item_are_drawn_together():

@@ -247,7 +247,7 @@ def test_the_noise_of_a_text_is_made_of_what_is_learned_alone(tmp_path):
     path.write_text("\n".join(f"{word} looks like {word}" for word in words))
     learned, held_out = read(Corpus(text=str(path)))
     assert held_out.noise is learned.noise
-    assert set(learned.noise.forms) == {line.split()[0] for line in learned.lines}
+    assert set(learned.noise.forms) == {line.split()[0].lower() for line in learned.lines}
 
 
 def test_written_sentences_are_lines_that_were_spoilt(text):
@@ -256,6 +256,22 @@ def test_written_sentences_are_lines_that_were_spoilt(text):
     drawn = [learned.draw(Random(number)) for number in range(300)]
     assert {right for _, right in drawn} <= set(learned.lines)
     assert 0.02 < sum(source == right for source, right in drawn) / 300 < 0.4
+
+
+def test_lines_get_a_capital_and_a_mark_at_their_end(tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("\n".join([*(f"line {number}" for number in range(500)), "¿qué?", '"Well," he said', "so: 'yes!'"]))
+    parts = read(Corpus(text=str(path)))
+    lines = {line for part in parts for line in part.lines}
+    assert {"Line 7.", "¿qué?", '"Well," he said.', "So: 'yes!'"} <= lines
+
+
+def test_sentences_to_learn_from_have_as_many_mistakes_as_are_wanted(text):
+    for corpus in (Corpus(text=str(text)), Corpus(grammar=("en",))):
+        learned, held_out = read(corpus, (1.0,))
+        assert all(source == right for source, right in (learned.draw(Random(seed)) for seed in range(100)))
+        drawn = [held_out.draw(Random(seed)) for seed in range(100)]
+        assert sum(source == right for source, right in drawn) < 40
 
 
 def test_generated_sentences_to_learn_and_to_choose_by_are_of_different_parts():

@@ -84,3 +84,18 @@ def test_answers_are_kept_where_the_recipe_says_else_in_the_run(tmp_path, monkey
     monkeypatch.setenv("KEPT", str(tmp_path))
     assert store_of(TeacherPart(model="m", store="$KEPT/said.sqlite"), tmp_path / "run") == tmp_path / "said.sqlite"
     assert store_of(TeacherPart(model="m"), tmp_path / "run") == tmp_path / "run" / "targets.sqlite"
+
+
+def test_answers_spoilt_anew_join_what_is_learned_and_nothing_that_is_held_out(llama, tmp_path):
+    rows = [{"input": f"anna walk to house {n}", "answer": f"Anna walks to the house {n}."} for n in range(200)]
+    exam = write(tmp_path / "exam.jsonl", [{"input": f"Anna walks to the house {n}", "answer": "x"} for n in range(99)])
+    labels = write(tmp_path / "rows.jsonl", rows)
+    plain = material(recipe(llama, labels, exam={"path": str(exam)}))
+    found = material(recipe(llama, labels, exam={"path": str(exam)}, spoilt=4))
+    assert found.learn[: len(plain.learn)] == plain.learn
+    assert len(found.learn) > 3 * len(plain.learn)
+    assert (found.choose, found.judge, found.exam) == (plain.choose, plain.judge, plain.exam)
+    learned = {normalised(row.input) for row in found.learn}
+    for part in (found.choose, found.judge, found.exam):
+        assert learned.isdisjoint(normalised(row.input) for row in part)
+    assert found.sentences[-1].endswith("more rows to learn: answers, spoilt anew")

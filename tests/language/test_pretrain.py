@@ -394,3 +394,11 @@ def test_a_recipe_may_be_a_file(recipe, tmp_path):
 
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     assert checked(PretrainRecipe, tmp_path / "recipe.yaml") == checked(PretrainRecipe, recipe)
+
+
+@pytest.mark.slow
+def test_compiled_steps_learn_the_same(recipe, tmp_path):
+    """Minutes go into the compiler, and it needs a C++ one."""
+    short = {**recipe, "train": {**TRAIN, "steps": 6, "eval_every": 6}}
+    plain, compiled = pretrain(short, tmp_path / "plain"), pretrain({**short, "compiled": True}, tmp_path / "compiled")
+    assert compiled.metrics["chosen_at"]["loss"] == pytest.approx(plain.metrics["chosen_at"]["loss"], rel=1e-3)

@@ -100,6 +100,23 @@ def test_every_way_of_spoiling_happens():
     } <= found
 
 
+def test_nouns_lose_their_capitals_where_they_have_some():
+    line = "Morgen kommt Anna mit dem Hund."
+    lowered = {"Morgen kommt anna mit dem Hund.", "Morgen kommt Anna mit dem hund."}
+    assert lowered <= ways(Noise({}, {}, [], nouns=True), line)
+    assert lowered.isdisjoint(ways(Noise({}, {}, []), line))
+    assert noise(lines("de"), "de").nouns
+    assert not noise(lines("fr"), "fr").nouns
+
+
+def test_as_many_mistakes_as_are_wanted_are_made():
+    spoiling = Noise({}, {}, ["the"])
+    line = "Ten green bottles were standing near some other walls yesterday."
+    found = [distance(spoiling.spoil(line, Random(seed), (0, 0, 0, 0, 1)).split(), line.split()) for seed in range(50)]
+    assert sum(found) / 50 > 3.5
+    assert spoiling.spoil(line, Random(0), (1.0,)) == line
+
+
 @pytest.mark.parametrize("text", ["", "We", "We go by", "1 2 3 4 5", "我 们 去", "go: by; up"])
 def test_a_text_with_nothing_to_spoil_stays(text):
     assert ways(Noise({}, {}, []), text) == {text}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import lgamma, log, log1p
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,6 +71,10 @@ def judge(
     little better and rarely much worse, for a sample may show none of the rare items. Items count as independent:
     series that rise and fall together are fewer than they seem.
 
+    Where an item is either right or wrong, so that every loss is 0 or one same number, the interval is exact instead:
+    of the items on which the two differ, the candidate wins a share with the bounds of Clopper and Pearson. It keeps
+    the candidate where McNemar's exact test does, after six such items at the earliest at the default confidence.
+
     Parameters
     ----------
     candidate_losses, baseline_losses
@@ -98,7 +103,8 @@ def judge(
     References
     ----------
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, sections 12.5 (bootstrap-t) and 13.3 (percentile);
-    Hesterberg (2015), What Teachers Should Know About the Bootstrap, on how narrow percentiles are for few items.
+    Hesterberg (2015), What Teachers Should Know About the Bootstrap, on how narrow percentiles are for few items;
+    Clopper and Pearson (1934), The Use of Confidence or Fiducial Limits; McNemar (1947), on paired proportions.
     """
     side = (1 - confidence) / 2
     if not 0 < confidence < 1 or resamples * side < 1:
@@ -115,7 +121,10 @@ def judge(
     gain = float(1 - candidate.sum() / baseline.sum())
     if n < FEWEST:
         return _verdict(False, f"{_items(n)} cannot bound a gain, at least {FEWEST} can", n, gain, -np.inf, 1.0)
-    low, high = _interval(candidate, baseline, gain, resamples, seed, side)
+    if np.isin([candidate, baseline], [0.0, 1.0]).all():
+        low, high = _exact(int((candidate < baseline).sum()), int((candidate > baseline).sum()), baseline.sum(), side)
+    else:
+        low, high = _interval(candidate, baseline, gain, resamples, seed, side)
     measured = _measured(gain, low, high, n, confidence)
     if low > 0:
         return _verdict(True, f"its loss is {measured}", n, gain, low, high)
@@ -153,6 +162,27 @@ def _nothing_to_measure(candidate: NDArray[np.float64], baseline: NDArray[np.flo
         if broken := int((~np.isfinite(losses)).sum()):
             return f"the {name}'s loss is not a finite number on {broken} of {_items(len(losses))}"
     return None if baseline.any() else "its loss is zero, so there is nothing to gain"
+
+
+def _exact(wins: int, losses: int, wrong: float, side: float) -> tuple[float, float]:
+    """Return the bounds of the gain where items are right or wrong; the baseline has `wrong` wrong ones."""
+    differ = wins + losses
+    low, high = 1 - _upper_share(losses, differ, side), _upper_share(wins, differ, side)
+    return differ * (2 * low - 1) / wrong, min(differ * (2 * high - 1) / wrong, 1.0)
+
+
+def _upper_share(successes: int, trials: int, side: float) -> float:
+    """Return the largest share at which so few successes still come with a chance of `side` (Clopper and Pearson)."""
+    if successes == trials:
+        return 1.0
+    numbers = range(successes + 1)
+    ways = np.array([lgamma(trials + 1) - lgamma(k + 1) - lgamma(trials - k + 1) for k in numbers])
+    low, high = 0.0, 1.0
+    while high - low > ROUNDING:
+        share = (low + high) / 2
+        chance = np.exp(ways + np.array(numbers) * log(share) + (trials - np.array(numbers)) * log1p(-share)).sum()
+        low, high = (share, high) if chance > side else (low, share)
+    return high
 
 
 def _interval(

@@ -29,6 +29,7 @@ from stillroom.core.errors import DataError
 from stillroom.core.objectives import IGNORED_LABEL
 from stillroom.language.grammar.generate import LANGUAGES, pair
 from stillroom.language.grammar.lexicon import Part
+from stillroom.language.grammar.mistakes import SHARES
 from stillroom.language.grammar.noise import Noise, noise
 
 Lesson = Literal["plain", "doubled", "correct", "repeat"]
@@ -84,9 +85,10 @@ class Generated:
 
     languages: Sequence[str]
     part: Part = "train"
+    mistakes: Sequence[float] = SHARES
 
     def draw(self, random: Random) -> tuple[str, str]:  # noqa: D102
-        made = pair(random.choice(self.languages), self.part, 0, random.getrandbits(48))
+        made = pair(random.choice(self.languages), self.part, 0, random.getrandbits(48), self.mistakes)
         return made.source, made.target
 
 
@@ -96,14 +98,17 @@ class Written:
 
     lines: Sequence[str]
     noise: Noise
+    mistakes: Sequence[float] = SHARES
 
     def draw(self, random: Random) -> tuple[str, str]:  # noqa: D102
         line = random.choice(self.lines)
-        return self.noise.spoil(line, random), line
+        return self.noise.spoil(line, random, self.mistakes), line
 
 
-def read(corpus: Corpus) -> tuple[Sentences, Sentences]:
+def read(corpus: Corpus, mistakes: Sequence[float] = SHARES) -> tuple[Sentences, Sentences]:
     """Return a corpus to learn from, and its held-out part.
+
+    `mistakes` says how often a sentence to learn from has none, one, two, …
 
     Raises
     ------
@@ -111,12 +116,12 @@ def read(corpus: Corpus) -> tuple[Sentences, Sentences]:
         There is no such file, or too little in it.
     """
     if corpus.text is None:
-        return Generated(corpus.grammar), Generated(corpus.grammar, "choose")
+        return Generated(corpus.grammar, mistakes=mistakes), Generated(corpus.grammar, "choose")
     path = Path(os.path.expandvars(corpus.text)).expanduser()
     if not path.is_file():
         raise DataError(f"there is no text {path}: give a file with a line a sentence")
     try:
-        lines = list(dict.fromkeys(filter(None, map(str.strip, _open(path)))))
+        lines = list(dict.fromkeys(map(finished, filter(None, map(str.strip, _open(path))))))
     except (OSError, EOFError, UnicodeDecodeError) as error:  # gzip's, and a text that is none
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
     parts: tuple[list[str], list[str]] = ([], [])
@@ -126,7 +131,16 @@ def read(corpus: Corpus) -> tuple[Sentences, Sentences]:
     if not all(parts):
         raise DataError(f"{path} has {len(lines)} different lines, too few to hold some out: give a longer text")
     spoiling = noise(parts[0], corpus.language)
-    return Written(parts[0], spoiling), Written(parts[1], spoiling)
+    return Written(parts[0], spoiling, mistakes), Written(parts[1], spoiling)
+
+
+def finished(line: str) -> str:
+    """Return a line with a capital and a mark at its end: some texts have neither, and neither should be learned.
+
+    >>> finished("no hay tiempo")
+    'No hay tiempo.'
+    """
+    return line[:1].upper() + line[1:] + ("." if line[-1:].isalnum() else "")
 
 
 def _open(path: Path) -> Iterator[str]:

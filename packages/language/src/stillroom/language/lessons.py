@@ -24,6 +24,7 @@ from stillroom.language.rationale import to_answer, two_tasks
 from stillroom.language.recipe import DistillRecipe
 from stillroom.language.rows import Row, expanded, read
 from stillroom.language.split import LEARN, normalised, split
+from stillroom.language.spoilt import spoilt
 from stillroom.language.students import Student
 from stillroom.language.teachers import LanguageTeacher
 
@@ -80,6 +81,12 @@ def material(recipe: DistillRecipe) -> Material:
             raise DataError(
                 f"of {len(apart):,} rows none is left to {name} with: label more, or hold out other shares in `split`"
             )
+    if recipe.spoilt:
+        held_out = [row for name, part in parts.items() if name != LEARN for row in part]
+        without = {*examined_texts, *(normalised(row.input) for row in held_out)}
+        more = spoilt(parts[LEARN], recipe.spoilt, recipe.train.seed, without)
+        parts[LEARN] += more
+        sentences.append(f"{len(more):,} more rows to learn: answers, spoilt anew")
     two = recipe.objective.rationale is not None
     return Material(
         learn=two_tasks(parts[LEARN]) if two else parts[LEARN],

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from stillroom.core.methods import AdapterSpec
 from stillroom.core.recipes import checked
@@ -94,6 +94,9 @@ class DistillRecipe(BaseModel):
         counts sequences.
     mixing
         Temperature of the mixture of tasks, where no source has a weight; 1: each row alike.
+    spoilt
+        For students that correct texts: so often each answer to learn is spoilt anew, with the mistakes that the labels
+        show, and joins the rows. 0: the labels are what there is.
     split
         What is held out.
     objective
@@ -123,6 +126,7 @@ class DistillRecipe(BaseModel):
     too_long: Literal["skip", "error", "chunk"] = "skip"
     packing: bool = False
     mixing: float = Field(default=1.0, gt=0)
+    spoilt: NonNegativeInt = 0
     split: Split = Split()
     objective: Objective = Objective()
     adapter: AdapterSpec = AdapterSpec(method="lora", rank=8)

@@ -14,7 +14,7 @@ from typing import cast, get_args
 
 from stillroom.core.errors import RecipeError
 from stillroom.language.grammar.lexicon import Language, Part, Phrase
-from stillroom.language.grammar.mistakes import spoil
+from stillroom.language.grammar.mistakes import SHARES, spoil
 from stillroom.language.grammar.pattern import Slot
 from stillroom.language.grammar.words import Word, sentence
 
@@ -72,14 +72,14 @@ def pairs(languages: Sequence[str] = tuple(LANGUAGES), part: Part = "train", see
         number += 1
 
 
-def pair(code: str, part: Part, seed: int, number: int) -> Pair:
-    """Return pair `number` of a language, part and seed."""
+def pair(code: str, part: Part, seed: int, number: int, shares: Sequence[float] = SHARES) -> Pair:
+    """Return pair `number` of a language, part and seed; `shares` says how often it has no mistake, one, two, …"""
     speech = language(code)
     random = Random(f"{code} {part} {seed} {number}")  # a text is hashed with SHA-512, the same everywhere
     _, patterns, numbers = speech.part(part)
     place = random.randrange(len(patterns))
     words, lemmas = realised(speech, part, patterns[place], random)
-    source, kinds = spoil(words, random)
+    source, kinds = spoil(words, random, shares)
     target = sentence([word.text for word in words])
     return Pair(source, target, code, kinds, numbers[place], lemmas)
 

@@ -1,4 +1,4 @@
-"""Which mistakes a sentence gets: none, one or two, of kinds drawn alike, at places drawn alike.
+"""Which mistakes a sentence gets: none, one, two or more, of kinds drawn alike, at places drawn alike.
 
 It works on words with their possible mistakes and knows no language.
 """
@@ -11,8 +11,8 @@ from random import Random
 
 from stillroom.language.grammar.words import CLOSING, Word, sentence
 
-COUNTS, SHARES = (0, 1, 2), (0.12, 0.6, 0.28)
-"""How many mistakes a sentence has, and how often: about one in eight is right as it is, as in a learner's text."""
+SHARES = (0.12, 0.6, 0.28)
+"""How often a sentence has none, one, two mistakes: about one in eight is right as it is, as in a learner's text."""
 
 SHORTEST = 4  # letters of a word that may be misspelt: "to" for "ot" could be anything
 
@@ -58,9 +58,9 @@ def misspelt(word: str, random: Random) -> str:
     return word + word[-1]
 
 
-def spoil(words: Sequence[Word], random: Random) -> tuple[str, tuple[str, ...]]:
-    """Return the sentence with its mistakes, and their kinds in the order of their places."""
-    wanted = random.choices(COUNTS, SHARES)[0]
+def spoil(words: Sequence[Word], random: Random, shares: Sequence[float] = SHARES) -> tuple[str, tuple[str, ...]]:
+    """Return the sentence with its mistakes (fewer where it has no more places), and their kinds in their order."""
+    wanted = random.choices(range(len(shares)), shares)[0]
     possible = sites(words, random)
     made: list[Site] = []
     while possible and len(made) < wanted:

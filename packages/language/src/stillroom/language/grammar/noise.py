@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 
 from stillroom.language.grammar.generate import language
-from stillroom.language.grammar.mistakes import COUNTS, SHARES, SHORTEST, misspelt
+from stillroom.language.grammar.mistakes import SHARES, SHORTEST, misspelt
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?=\s|$))?")
 STEM, ENDING = 3, 3  # fewest letters that two forms share, and most that either has beyond them
@@ -34,15 +34,18 @@ class Noise:
         For a word in lower case, other forms of it.
     frequent
         Words that get lost and slip in.
+    nouns
+        Whether nouns have capitals, which learners forget.
     """
 
     confused: Mapping[str, tuple[str, ...]]
     forms: Mapping[str, tuple[str, ...]]
     frequent: Sequence[str]
+    nouns: bool = False
 
-    def spoil(self, text: str, random: Random) -> str:
-        """Return the text with no, one or two mistakes."""
-        for _ in range(random.choices(COUNTS, SHARES)[0]):
+    def spoil(self, text: str, random: Random, shares: Sequence[float] = SHARES) -> str:
+        """Return the text with mistakes: `shares` says how often none, one, two, …"""
+        for _ in range(random.choices(range(len(shares)), shares)[0]):
             for way in random.sample(_WAYS, len(_WAYS)):  # the first that the text has a place for
                 spoilt = way(self, text, random)
                 if spoilt not in ("", text):
@@ -113,8 +116,16 @@ def _add_word(noise: Noise, text: str, random: Random) -> str:
     return f"{text[:place]} {random.choice(noise.frequent)}{text[place:]}"
 
 
+def _lower(noise: Noise, text: str, random: Random) -> str:
+    words = [word for word in _WORD.finditer(text) if word.start() and word[0][0].isupper()]
+    if not (noise.nouns and words):
+        return text
+    word = random.choice(words)
+    return _put(text, word, word[0].lower())
+
+
 _WAYS: tuple[Callable[[Noise, str, Random], str], ...] = (
-    _confuse, _inflect, _inflect, _misspell, _swap, _lose_mark, _lose_word, _add_word
+    _confuse, _inflect, _inflect, _misspell, _swap, _lose_mark, _lose_word, _add_word, _lower
 )  # fmt: skip
 
 
@@ -158,7 +169,7 @@ def noise(lines: Iterable[str], code: str | None = None) -> Noise:
             own = {form.lower() for form in speech.forms(entry)}
             for form in own:
                 forms.setdefault(form, set()).update(own - {form})
-    return Noise(_sorted(confused), _sorted(forms), [word for word, _ in counts.most_common(FREQUENT)])
+    return Noise(_sorted(confused), _sorted(forms), [word for word, _ in counts.most_common(FREQUENT)], code == "de")
 
 
 def inflected(words: Iterable[str]) -> dict[str, set[str]]:
