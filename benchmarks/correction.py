@@ -3,9 +3,10 @@
     python benchmarks/correction.py --out DIR [--rows 3000] [--exam 1000] [--seeds 0,1] [--steps 1500] [--real] [--json]
 
 `transformers serve` runs the teacher mini; `stillroom.teacher` finds out on a pilot how far its prompt can be
-compressed, and labels sentences that it has not met; the student mini learns from those labels alone, once a seed. The
-exam's sentences are of lemmas and patterns that no correction held. The table has teacher, students, base and copy, by
-language, and what share of the gap is closed: (student − max(base, copy)) / (teacher − max(base, copy)).
+compressed, and labels sentences that it has not met; the student mini learns from those labels alone, once a seed. A
+third of the lemmas and patterns appear in the exam alone. The table has teacher, students, base and copy, by language,
+and what share of the gap is closed: (student − max(base, copy)) / (teacher − max(base, copy)). A second, harder exam
+has such lemmas and patterns only.
 `--real` adds COWS-L2H and UA-GEC (below STILLROOM_DATA): the same teacher labels sentences of their training part, and
 the same recipe makes a student of them. What was labelled is in DIR/labels.sqlite and is not asked again; a training
 that was cut short goes on.
@@ -21,13 +22,17 @@ from pathlib import Path
 
 from stillroom.core.targets import TargetStore
 from stillroom.demo import student as chapter
+from stillroom.language.answering import answer
 from stillroom.language.corpora import named
 from stillroom.language.distill import distill
 from stillroom.language.duplicates import limited
 from stillroom.language.grammar.generate import distinct
+from stillroom.language.judging import table
+from stillroom.language.recipe import DistillRecipe
 from stillroom.language.report import closed
-from stillroom.language.rows import Row
+from stillroom.language.rows import Row, Source, read
 from stillroom.language.sources import find
+from stillroom.language.students import load
 from stillroom.language.work import write_rows
 from stillroom.teacher.calibrate import calibrate
 from stillroom.teacher.calls import Api
@@ -67,7 +72,8 @@ def journey(arguments) -> dict:
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     learned = distinct(arguments.rows, seed=chapter.LEARN_SEED)
-    examined = distinct(arguments.exam, part="test", seed=chapter.EXAM_SEED)
+    examined = distinct(arguments.exam, part="all", seed=chapter.EXAM_SEED)
+    strange = distinct(max(1, arguments.exam // 2), part="test", seed=chapter.EXAM_SEED)
     real = {name: (limited(named(name, "train"), arguments.real), limited(named(name, "test"), arguments.real))
             for name in ("cows-l2h", "ua-gec")} if arguments.real else {}  # fmt: skip
     folder = Path(find(arguments.teacher))
@@ -82,11 +88,14 @@ def journey(arguments) -> dict:
         answers = {
             "labels": asked([one.source for one in learned], store, api, job, "labels"),
             "exam": asked([one.source for one in examined], store, api, job, "exam"),
+            "strange": asked([one.source for one in strange], store, api, job, "strange"),
         }
         for name, (train, _) in real.items():
             answers[name] = asked([row.input for row in train], store, api, job, name)
     chapter.write(out / "labels.jsonl", learned, answers["labels"])
     chapter.write(out / "exam.jsonl", examined, answers["exam"], exam=True)
+    chapter.write(out / "strange.jsonl", strange, answers["strange"], exam=True)
+    hard = read(Source(path=str(out / "strange.jsonl"))).rows
     tables, closes = {}, {}
     for seed in arguments.seeds:
         made = chapter.recipe(
@@ -97,6 +106,9 @@ def journey(arguments) -> dict:
         tables[f"sentences, seed {seed}"] = done.table
         floor = scored["base", "exact"], scored["copy", "exact"]
         closes[seed] = closed(scored["student", "exact"], scored["teacher", "exact"], *floor)
+        said = {name: answer(one, hard, DistillRecipe.of(made).prompt).texts
+                for name, one in (("student", done.student), ("base", load(arguments.student)))}  # fmt: skip
+        tables[f"unknown words and patterns alone, seed {seed}"] = table(hard, said, made["metrics"])
     for name, (train, test) in real.items():
         said = [Row(row.input, answer, group=row.group) for row, answer in zip(train, answers[name], strict=True)]
         write_rows(out / f"{name}.jsonl", said)
@@ -127,9 +139,9 @@ def main() -> None:
                           "closed": {seed: vars(one) for seed, one in found["closed"].items()}}, indent=1))  # fmt: skip
         return
     print(found["calibration"])
-    for name, table in found["tables"].items():
+    for name, one in found["tables"].items():
         print(f"\n{name}")
-        print("\n".join(table.lines()))
+        print("\n".join(one.lines()))
     for seed, one in found["closed"].items():
         closed_share = "no gap to close: the teacher is no better than the copy" if isnan(one.value) else (
             f"{one.value:.1%} of the gap closed (95 % interval {one.low:.1%} to {one.high:.1%})"

@@ -72,6 +72,7 @@ def test_every_entry_and_every_pattern_is_in_exactly_one_part(code):
     assert sorted(number for part in parts for number in part[2]) == list(range(len(speech.patterns)))
     for _, patterns, numbers in parts:
         assert patterns == tuple(speech.patterns[number] for number in numbers)
+    assert speech.part("all") == (speech.lexicon, speech.patterns, tuple(range(len(speech.patterns))))
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

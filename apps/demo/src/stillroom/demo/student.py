@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ABOUT = (
     "Distil a language model: the teacher mini, shown four corrected sentences, corrects others, in four languages; "
     "the student mini, which is smaller and has never corrected anything, learns from its answers alone. Both are "
-    "judged on sentences of words and patterns that neither has met in a correction."
+    "judged on other sentences; a third of their words and patterns neither has met in a correction."
 )
 TAKES = "about a minute and a half"
 TEACHER, STUDENT = "teacher", "student"
@@ -89,7 +89,7 @@ def run(
     from stillroom.language.students import load
 
     folder = tour.folder("student")
-    learned, examined = distinct(rows, seed=LEARN_SEED), distinct(exam, part="test", seed=EXAM_SEED)
+    learned, examined = distinct(rows, seed=LEARN_SEED), distinct(exam, part="all", seed=EXAM_SEED)
     labels, questions = folder / "labels.jsonl", folder / "exam.jsonl"
     if not questions.is_file():
         asked = StudentPrompt(examples=tuple(Shown(input=one.source, answer=one.target) for one in shown()))
@@ -108,8 +108,8 @@ def run(
         [
             f"The teacher corrected {rows} sentences such as “{example.source}”; the student learned from its answers "
             f"in {steps} steps. {done.verdict.sentence}",
-            f"On {exam} sentences whose words and patterns neither has met in a correction, {_closed(gap)} More labels "
-            "and a longer training close more: `python benchmarks/correction.py`.",
+            f"On {exam} others, of whose words and patterns a third are in nothing that either learned to correct, "
+            f"{_closed(gap)} More labels and a longer training close more: `python benchmarks/correction.py`.",
         ],
         [_judged(done.table)],
         {"table": done.table.rows(), "gap_closed": gap.value, "kept": done.verdict.keep},

@@ -36,7 +36,7 @@ def grammar(
     out: Out,
     count: Annotated[int, typer.Option(min=1, help="How many pairs, the languages taking turns.")] = 1000,
     language: Annotated[list[str] | None, typer.Option(help="en, fr, de or es; may be repeated.")] = None,
-    part: Annotated[str, typer.Option(help="train, choose or test: each has lemmas of its own.")] = "train",
+    part: Annotated[str, typer.Option(help="train, choose or test: each has lemmas of its own; or all.")] = "train",
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other sentences.")] = 0,
 ) -> None:
     """Write made-up sentences with learners' mistakes (input) and their corrections (answer)."""

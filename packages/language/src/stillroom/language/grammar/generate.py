@@ -61,7 +61,8 @@ def pairs(languages: Sequence[str] = tuple(LANGUAGES), part: Part = "train", see
     Parameters
     ----------
     part
-        `train`, `choose` or `test`: each has lemmas and patterns that no other part has (see `lexicon`).
+        `train`, `choose` or `test`: each has lemmas and patterns that no other part has (see `lexicon`); or `all`: of
+        its lemmas and patterns a third are of the part `test`, and no sentence to learn from has them.
     seed
         Of everything drawn; a pair depends on it, the part, the language and its number alone.
     """

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from stillroom.language.grammar.pattern import Pattern, Slot, parse
 from stillroom.language.grammar.words import Word
 
-Part = Literal["train", "choose", "test"]
+Part = Literal["train", "choose", "test", "all"]
+"""`all`: every lemma and pattern, those of the other three."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Language:
     @cache  # noqa: B019 - there are four languages, and they live as long as the process
     def part(self, part: Part) -> tuple[dict[str, tuple[Entry, ...]], tuple[Pattern, ...], tuple[int, ...]]:
         """Return the entries by class, the patterns and the patterns' numbers of one part."""
+        if part == "all":
+            return dict(self.lexicon), self.patterns, tuple(range(len(self.patterns)))
         lemmas: dict[str, Part] = {}
         for entries in self.lexicon.values():
             fresh = list(dict.fromkeys(entry.lemma for entry in entries if entry.lemma not in lemmas))
