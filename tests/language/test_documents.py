@@ -128,16 +128,22 @@ def test_in_doubled_documents_each_line_stands_twice(tokenizer):
     assert {len(lines) // 2 for lines in found} == set(range(LINES["doubled"][0], LINES["doubled"][1] + 1))
 
 
-@pytest.mark.parametrize("lesson", ["correct", "repeat"])
-def test_in_chats_the_answers_alone_are_learned_with_their_end_mark(tokenizer, lesson):
+def test_in_chats_the_answers_alone_are_learned_with_their_end_mark(tokenizer):
     assistant, end = tokenizer.convert_tokens_to_ids(["<|assistant|>", "<|end|>"])
     for index in range(5):
-        batch = stream(tokenizer, {lesson: 1.0})[index]
+        batch = stream(tokenizer, {"repeat": 1.0})[index]
         for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True):
             answering = False
             for token, label in zip(ids, labels, strict=True):
                 assert label == (token if answering else IGNORED_LABEL)
                 answering = token == assistant or (answering and token != end)
+
+
+def test_the_first_correction_of_a_chat_is_not_learned_as_nothing_before_it_asks_for_one(tokenizer):
+    learned = [whether for _, whether in document(tokenizer, "correct", PAIRS[:3])]
+    assert learned == [False, False, False, True, False, True]
+    assert [whether for _, whether in document(tokenizer, "correct", PAIRS[:2], "Hello.")][1:] == learned[:4]
+    assert [whether for _, whether in document(tokenizer, "repeat", PAIRS[:2])] == [False, True, False, True]
 
 
 def test_sentences_are_answered_with_their_corrections(tokenizer):

@@ -111,7 +111,6 @@ def test_a_new_model_falls_in_loss(made):
     before, after = log["history"][0], log["history"][-1]
     assert before["loss"] == pytest.approx(math.log(400), abs=1)
     assert after["loss"] < before["loss"] - 1
-    assert log["losses"][-1]["next_token"] < log["losses"][0]["next_token"] - 1
 
 
 def test_the_run_says_what_was_trained_and_what_was_chosen(made):
@@ -272,7 +271,9 @@ def test_exams_ask_the_same_sentences_alone_and_after_corrected_ones(tokenizer, 
     assert roles == ["user", "assistant"] * SHOTS
 
 
-def test_sentences_of_exams_are_kept_for_choosing_and_those_shown_are_learned_from(tokenizer, asked, monkeypatch):
+def test_half_the_sentences_of_exams_are_kept_for_choosing_and_those_shown_are_learned_from(
+    tokenizer, asked, monkeypatch
+):
     drawn = []
 
     def remembered(speech, part, *, of=Language.part):
@@ -282,7 +283,9 @@ def test_sentences_of_exams_are_kept_for_choosing_and_those_shown_are_learned_fr
     monkeypatch.setattr(Language, "part", remembered)
     again = exams(tokenizer, ["en"])
     assert set(drawn[: 2 * SHOTS]) == {"train"}
-    assert set(drawn[2 * SHOTS :]) == {"choose"}
+    judged = drawn[2 * SHOTS :]
+    assert set(judged) == {"train", "choose"}
+    assert judged.count("train") == judged.count("choose")
     for name, rows in asked.items():
         assert all(
             torch.equal(one["input_ids"], other["input_ids"]) for one, other in zip(rows, again[name], strict=True)

@@ -6,7 +6,9 @@
     repeat    a chat in which each sentence is answered with itself
 
 Some chats begin with a system message that has nothing to do with what follows: only the turns so far tell what the
-next answer should be. In plain and doubled documents every token is learned, in chats the answers. It knows no network.
+next answer should be. In plain and doubled documents every token is learned, in chats the answers, but the first
+correction of a chat is not: nothing before it says that corrections are wanted, and where it stands alone a sentence is
+to be repeated. It knows no network.
 """
 
 from __future__ import annotations
@@ -211,9 +213,10 @@ def document(
     if system is not None:
         spoken = [{"role": "system", "content": system}]
         pieces.append((tokenizer.apply_chat_template(spoken, return_dict=False), False))
-    for source, right in drawn:
+    for turn, (source, right) in enumerate(drawn):
         pieces.append((chat_ids(tokenizer, source), False))
-        pieces.append(([*tokenizer(right if lesson == "correct" else source).input_ids, end], True))
+        answer = right if lesson == "correct" else source
+        pieces.append(([*tokenizer(answer).input_ids, end], lesson == "repeat" or turn > 0))
     return pieces
 
 

@@ -1,7 +1,7 @@
 """Train a new language model from scratch, on texts and on generated sentences, and ship it as a folder.
 
 The stream is `documents`, the loop the core's trainer, the loss cross-entropy on the next token. Held-out lines and
-generated sentences of lemmas and patterns kept for choosing select the checkpoint; no test part is looked at.
+generated sentences, half of them of lemmas and patterns kept for choosing, select it; no test part is looked at.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stillroom.core.runs import Run
 from stillroom.core.settings import TrainSettings
 from stillroom.core.trainer import DistillTrainer
 from stillroom.language.documents import Corpus, Documents, Generated, Lesson, Sentences, chat_ids, document, read
+from stillroom.language.grammar.lexicon import Part
 from stillroom.language.grammar.mistakes import SHARES
 from stillroom.language.scratch import Shape, network, vocabulary
 
@@ -147,13 +148,17 @@ def answers(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def exams(tokenizer: Any, languages: Sequence[str]) -> dict[str, list[dict[str, Tensor]]]:
-    """Return sentences to correct, kept for choosing: `few-shot` after corrected ones, and `zero-shot` alone."""
+    """Return sentences to correct: `few-shot` after corrected ones, and `zero-shot` alone.
+
+    Every other one has lemmas and a pattern that are kept for choosing, the rest those that are learned.
+    """
     random = Random("exams")
     shown = [Generated([code]).draw(random) for code in islice(cycle(languages), SHOTS)]
     before = [token for piece, _ in document(tokenizer, "correct", shown) for token in piece]
     found: dict[str, list[dict[str, Tensor]]] = {"few-shot": [], "zero-shot": []}
-    for code in islice(cycle(languages), JUDGED):
-        source, right = Generated([code], "choose").draw(random)
+    for number, code in enumerate(islice(cycle(languages), JUDGED)):
+        part: Part = "choose" if number // len(languages) % 2 else "train"
+        source, right = Generated([code], part).draw(random)
         answer = [*tokenizer(right).input_ids, tokenizer.eos_token_id]
         for name, shots in (("few-shot", before), ("zero-shot", [])):
             prompt = [*shots, *chat_ids(tokenizer, source)]
