@@ -7,7 +7,8 @@ EDITABLE := $(foreach package,$(PACKAGES),-e $(package))
 # All that the tests touch; a user installs less.
 EXTRAS := -e "packages/core[train,qlora]" -e "packages/series[hub,statsmodels,gluonts,aeon]" \
 	-e "packages/bench[baselines,ray,gluonts]" -e "packages/prompts[parquet]" \
-	-e "packages/teacher[aiohttp,minhash,parquet,plot,serving,testing]" -e "packages/language[hub,parquet,plot,qlora]"
+	-e "packages/teacher[aiohttp,minhash,parquet,plot,serving,testing]" -e "packages/language[hub,parquet,plot,qlora]" \
+	-e "packages/units[qlora]"
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .PHONY: install demo test test-slow lint wheels bench-speed clean

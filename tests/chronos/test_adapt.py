@@ -13,10 +13,10 @@ import torch
 
 from stillroom.chronos.adapt import adapt, merge
 from stillroom.chronos.families import load
-from stillroom.chronos.heldout import hold_out
 from stillroom.chronos.recipe import AdaptRecipe
 from stillroom.core.errors import DataError, ModelError, RecipeError
 from stillroom.core.methods import METHODS
+from stillroom.series.heldout import hold_out
 from stillroom.series.panel import Item, Panel
 
 LEVELS = [0.1, 0.5, 0.9]

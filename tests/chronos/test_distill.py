@@ -6,11 +6,12 @@ import torch
 
 from stillroom.chronos.distill import distill
 from stillroom.chronos.families import load
-from stillroom.chronos.heldout import hold_out
 from stillroom.chronos.samples import TrainingWindows
-from stillroom.chronos.teachers import QuantileTeacher, StoredTargets, TokenTeacher
+from stillroom.chronos.teachers import QuantileTeacher, TokenTeacher
 from stillroom.core.errors import ModelError, RecipeError
+from stillroom.core.stored import StoredTargets
 from stillroom.core.targets import TargetStore
+from stillroom.series.heldout import hold_out
 from stillroom.series.panel import Item, Panel
 
 STUDENTS = {"bolt": "half", "chronos2": {"d_model": 8, "input_patch_size": 8}, "t5": {"fraction": 0.6}}

@@ -15,7 +15,6 @@ from chronos import BaseChronosPipeline
 from chronos.chronos_bolt import ChronosBoltPipeline, InstanceNorm
 from safetensors import safe_open
 
-from stillroom.chronos.corpus import read
 from stillroom.chronos.pretrain import (
     LAGS,
     PretrainRecipe,
@@ -28,6 +27,7 @@ from stillroom.chronos.pretrain import (
 from stillroom.chronos.scratch import bolt
 from stillroom.core.errors import RecipeError
 from stillroom.core.runs import Run
+from stillroom.series.corpus import read
 from stillroom.series.mixture import Mixture
 from stillroom.series.overlap import Index
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from stillroom.chronos.families import load
 from stillroom.chronos.samples import TrainingWindows
 from stillroom.core.errors import DataError
+from stillroom.series.heldout import hold_out
 from stillroom.series.panel import Item, Panel
 
 
@@ -70,3 +73,18 @@ def test_chronos2_takes_targets_covariates_and_what_is_known_of_the_future(folde
     assert torch.isfinite(known[:, 3:]).all()
     price = batch["context"].view(3, 5, -1)[:, 3, -1]
     assert torch.equal(known[:, 3, 0], price + 1)  # the price goes on where its past ended
+
+
+@pytest.mark.parametrize("kind", ["bolt", "chronos2"])
+def test_no_training_batch_holds_a_held_out_value(folders, season_panel, kind):
+    def marked(item: Item) -> Item:
+        target = item.target.copy()
+        target[:, -16:] = 1e6
+        return replace(item, target=target)
+
+    panel = Panel(tuple(marked(item) for item in season_panel), season_panel.freq)
+    drawn = windows(load(folders[kind]), hold_out(panel, 8).train, context_length=64, batch_size=16)
+    for index in range(50):
+        batch = drawn[index]
+        assert np.nanmax(batch["context"].numpy()) < 1e3
+        assert np.nanmax(batch["target"].numpy()) < 1e3

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from stillroom.core.errors import RecipeError
-from stillroom.core.recipes import checked
+from stillroom.core.recipes import checked, overridden
 
 
 class Part(BaseModel):
@@ -49,3 +49,12 @@ def test_a_file_that_is_no_recipe_is_named(tmp_path):
     for name, reason in {"none.yaml": "no file", "list.yaml": "not a recipe", "torn.yaml": "not YAML"}.items():
         with pytest.raises(RecipeError, match=reason):
             checked(Whole, tmp_path / name)
+
+
+def test_options_override_a_recipe_and_those_that_were_not_given_change_nothing():
+    recipe = {"steps": 3, "part": {"weight": 1, "name": "a"}}
+    given = overridden(
+        recipe, {"steps": None, "seed": 5}, {"part": {"weight": 2, "name": None}}, {"parts": {"x": None}}
+    )
+    assert given == {"steps": 3, "seed": 5, "part": {"weight": 2, "name": "a"}}
+    assert recipe == {"steps": 3, "part": {"weight": 1, "name": "a"}}

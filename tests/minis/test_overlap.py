@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from stillroom.bench.tasks import load_suite
-from stillroom.chronos.corpus import SHORTEST, Corpus, read
 from stillroom.chronos.pretrain import PretrainRecipe
 from stillroom.minis import forecaster
+from stillroom.series.corpus import SHORTEST, Corpus, read
 from stillroom.series.intake import load
 from stillroom.series.mixture import coarser
 from stillroom.series.overlap import Index, fingerprints

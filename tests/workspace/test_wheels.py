@@ -68,6 +68,11 @@ ALONE = {
         {"pandas", "statsforecast", "gluonts", "matplotlib", "bitsandbytes", "openai", "datasets", "stillroom-teacher"}
         | {"stillroom-prompts", "stillroom-series", "stillroom-bench", "stillroom-minis"},
     ),
+    "stillroom-units": (
+        ["stillroom", "units", "--help"],
+        {"statsforecast", "gluonts", "matplotlib", "bitsandbytes", "openai", "aeon", "chronos-forecasting"}
+        | {"stillroom-prompts", "stillroom-chronos", "stillroom-bench", "stillroom-minis"},
+    ),
     "stillroom-demo": (["stillroom", "demo", "--help"], {"gluonts", "bitsandbytes", "trl"}),
 }
 

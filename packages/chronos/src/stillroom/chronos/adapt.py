@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom.chronos import families
 from stillroom.chronos.architectures import ARCHITECTURES
-from stillroom.chronos.heldout import HeldOut, assess, hold_out, losses_by_series
 from stillroom.chronos.losses import LOSSES
 from stillroom.chronos.model import ChronosModel, quiet
 from stillroom.chronos.recipe import AdaptRecipe
@@ -29,6 +28,7 @@ from stillroom.core.progress import progress
 from stillroom.core.runs import Run, new_folder
 from stillroom.core.seeds import own_random
 from stillroom.core.trainer import DistillTrainer
+from stillroom.series.heldout import HeldOut, assess, hold_out, losses_by_series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ def adapt(
     Kept only if the lower bound of the paired bootstrap (99 %) over series of the relative WQL gain is above zero.
     Fewer than 20 series are judged too, and the verdict says that the evidence is thin.
     """
-    from stillroom.chronos.forecast import to_panel
+    from stillroom.series.reading import to_panel
 
     recipe = AdaptRecipe.of(recipe)
     base = model if isinstance(model, ChronosModel) else families.find(str(model))

@@ -7,15 +7,12 @@ that needs it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from stillroom.core.cli import echo_json
-from stillroom.core.errors import DataError, RecipeError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from stillroom.core.errors import RecipeError
 
 app = typer.Typer(no_args_is_help=True, help="Forecast with, adapt and distil Chronos-T5, Chronos-Bolt and Chronos-2.")
 
@@ -64,15 +61,16 @@ def forecast(
     json: Json = False,
 ) -> None:
     """Forecast every series of a file: one row a series, target and step, one column a quantile."""
+    from stillroom.series.writing import check_out, levels_of, write_frame
+
     if out is not None:
-        _check_out(out, data, future)
-    levels = _levels(quantiles)
+        check_out(out, data, future)
+    levels = levels_of(quantiles)
 
     from stillroom.chronos import families
     from stillroom.chronos.forecast import forecast as run
-    from stillroom.chronos.forecast import to_panel
-    from stillroom.chronos.recipe import Columns
     from stillroom.series.intake import read_frame
+    from stillroom.series.reading import Columns, to_panel
 
     columns = Columns(
         item_id=item_id,
@@ -86,7 +84,7 @@ def forecast(
     loaded = families.find(model, device=device)
     frame = run(loaded, panel, prediction_length, levels, item_id=item_id, timestamp=timestamp)
     if out is not None:
-        _write(frame, out)
+        write_frame(frame, out)
     if json and out is not None:
         echo_json({"out": out, "series": len(panel), "rows": len(frame), "model": model})
     elif json:
@@ -121,9 +119,9 @@ def adapt(
     """Adapt a model to one's own series; keep the result only if it is better on what it did not learn from."""
     from stillroom.chronos.adapt import adapt as run
     from stillroom.chronos.recipe import AdaptRecipe
-    from stillroom.core.recipes import read
+    from stillroom.core.recipes import overridden, read
 
-    raw = _overridden(
+    raw = overridden(
         read(recipe) if recipe else {},
         {"data": data, "model": model, "prediction_length": prediction_length},
         {"adapter": {"method": method, "rank": rank}},
@@ -166,9 +164,9 @@ def distill(
     """Teach a small model what a large one knows about series."""
     from stillroom.chronos.distill import distill as run
     from stillroom.chronos.recipe import DistillRecipe
-    from stillroom.core.recipes import read
+    from stillroom.core.recipes import overridden, read
 
-    raw = _overridden(
+    raw = overridden(
         read(recipe) if recipe else {},
         {"data": data, "teacher": teacher, "student": _number(student), "prediction_length": prediction_length},
         {"targets": targets},
@@ -219,56 +217,12 @@ def pretrain(
         typer.echo(str(made.folder))
 
 
-def _levels(text: str) -> list[float]:
-    try:
-        return [float(level) for level in text.split(",")]
-    except ValueError as error:
-        raise RecipeError(f"{text!r} are no quantile levels: write them as 0.1,0.5,0.9.") from error
-
-
 def _number(text: str | None) -> str | float | None:
     """A fraction such as 0.3 as a number; any other word as it is."""
     try:
         return None if text is None else float(text)
     except ValueError:
         return text
-
-
-def _check_out(out: Path, *inputs: Any) -> None:
-    """Refuse before the work what would fail after it, and what would overwrite the user's own file."""
-    if out.suffix not in (".csv", ".parquet"):
-        raise RecipeError(f"{out} is neither a .csv nor a .parquet file: name one of these.")
-    if any(given is not None and Path(given).resolve() == out.resolve() for given in inputs):
-        raise RecipeError(f"{out} is what the forecast is made from: write to another file.")
-    if not out.parent.is_dir():
-        raise DataError(f"There is no folder {out.parent}: make it, or write elsewhere.")
-
-
-def _write(frame: pd.DataFrame, out: Path) -> None:
-    from io import BytesIO
-
-    from stillroom.core.runs import write_atomic
-
-    buffer = BytesIO()
-    if out.suffix == ".csv":
-        frame.to_csv(buffer, index=False)
-    else:
-        frame.to_parquet(buffer, index=False)
-    write_atomic(out, buffer.getvalue())
-
-
-def _overridden(recipe: dict[str, Any], *options: dict[str, Any]) -> dict[str, Any]:
-    """The recipe with the options that were given on the command line."""
-    recipe = dict(recipe)
-    for option in options:
-        for name, value in option.items():
-            if isinstance(value, dict):
-                given = {key: item for key, item in value.items() if item is not None}
-                if given:
-                    recipe[name] = {**(recipe.get(name) or {}), **given}
-            elif value is not None:
-                recipe[name] = value
-    return recipe
 
 
 def _required(recipe: dict[str, Any], *names: str) -> dict[str, Any]:

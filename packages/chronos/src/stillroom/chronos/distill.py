@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 from stillroom.chronos import families
 from stillroom.chronos.adapt import choose
-from stillroom.chronos.heldout import assess, hold_out
 from stillroom.chronos.losses import LOSSES
 from stillroom.chronos.model import ChronosModel, quiet
 from stillroom.chronos.recipe import DistillRecipe
 from stillroom.chronos.samples import TrainingWindows
 from stillroom.chronos.students import build
-from stillroom.chronos.teachers import QuantileTeacher, StoredTargets, TokenTeacher
+from stillroom.chronos.teachers import QuantileTeacher, TokenTeacher
 from stillroom.core.runs import Run, new_folder
+from stillroom.core.stored import StoredTargets
 from stillroom.core.targets import TargetStore
 from stillroom.core.trainer import DistillTrainer
+from stillroom.series.heldout import assess, hold_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ def distill(
     ModelError
         Covariates or several targets: students forecast one series at a time.
     """
-    from stillroom.chronos.forecast import to_panel
+    from stillroom.series.reading import to_panel
 
     recipe = DistillRecipe.of(recipe)
     settings, horizon = recipe.train, recipe.prediction_length

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stillroom.chronos.model import DECILES, ChronosModel
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.core.progress import progress
-from stillroom.series.frames import forecast_frame, from_frame
+from stillroom.series.frames import forecast_frame
 from stillroom.series.panel import Panel
+from stillroom.series.reading import Columns, to_panel
 from stillroom.series.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from stillroom.chronos.recipe import Columns
 
 
 def forecast(
@@ -78,7 +77,6 @@ def forecast(
     >>> forecast("amazon/chronos-2", frame, prediction_length=24, future_frame=calendar)
     """
     from stillroom.chronos import families
-    from stillroom.chronos.recipe import Columns
 
     if prediction_length < 1:
         raise RecipeError(f"prediction_length must be at least 1, not {prediction_length}.")
@@ -101,47 +99,3 @@ def forecast(
     with progress("forecasting", total=len(panel)) as advance:
         quantiles, point = model.predict_with_point(Window(panel, prediction_length, 1), quantile_levels, advance)
     return forecast_frame(panel, quantiles, quantile_levels, point=point, item_id=item_id, timestamp=timestamp)
-
-
-def to_panel(data: pd.DataFrame | Panel | str | Path, columns: Columns, future_frame: Any = None) -> Panel:
-    """Read a frame, or whatever `stillroom.series.intake.load` takes, by the columns of a recipe; a panel stays itself.
-
-    Raises
-    ------
-    DataError
-        A missing file or column, or timestamps and values that cannot be read.
-    """
-    import pandas as pd
-
-    from stillroom.series import intake
-
-    if isinstance(data, Panel):
-        return data
-    if not isinstance(data, pd.DataFrame):
-        table = str(data).endswith((".csv", ".csv.gz", ".parquet"))
-        frame = intake.read_frame(data, item_id=columns.item_id) if table else None
-        if frame is None or _one_row_a_series(frame):
-            return intake.load(data, **({} if columns.freq is None else {"freq": columns.freq}))
-        data = frame
-    taken = {columns.item_id, columns.timestamp, *columns.targets}
-    known = list(columns.known_covariates)
-    if future_frame is not None and not known:
-        known = [name for name in future_frame.columns if name not in taken]
-        known = [name for name in known if columns.covariates is None or name in columns.covariates]
-    others = [name for name in data.columns if name not in taken]
-    past = [name for name in (others if columns.covariates is None else columns.covariates) if name not in known]
-    return from_frame(
-        data,
-        item_id=columns.item_id,
-        timestamp=columns.timestamp,
-        targets=columns.targets,
-        past_covariates=past,
-        known_covariates=known,
-        freq=columns.freq,
-        future_frame=future_frame if known else None,
-    )
-
-
-def _one_row_a_series(frame: pd.DataFrame) -> bool:
-    """Does any cell of the first row hold a whole series? Such tables say themselves what their columns are."""
-    return len(frame) > 0 and any(hasattr(value, "__len__") and not isinstance(value, str) for value in frame.iloc[0])

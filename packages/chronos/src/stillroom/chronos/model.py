@@ -18,6 +18,7 @@ import numpy as np
 
 from stillroom.chronos.ungrouped import ungrouped
 from stillroom.core.errors import DataError, ModelError, RecipeError
+from stillroom.series.levels import at_levels, in_order
 
 if TYPE_CHECKING:
     from stillroom.series.panel import Item, Panel
@@ -168,7 +169,7 @@ class ChronosModel:
             samples = self.pipeline.predict(inputs, prediction_length=horizon)  # (items, samples, horizon)
             quantiles = torch.quantile(samples, torch.tensor(levels, dtype=samples.dtype), dim=1)
             quantiles, point = quantiles.permute(1, 2, 0)[:, None], samples.mean(dim=1)[:, None]
-            return _sorted(quantiles.numpy(), levels), point.numpy()
+            return in_order(quantiles.numpy(), levels), point.numpy()
         if self.kind == "bolt":
             predicted = self.pipeline.predict(inputs, prediction_length=horizon)[:, None]
         else:
@@ -178,25 +179,6 @@ class ChronosModel:
             predicted = torch.stack(self.pipeline.predict(inputs, prediction_length=horizon, **options))
         values = predicted.transpose(2, 3).numpy()  # (items, targets, horizon, the model's levels)
         return at_levels(values, self.quantile_levels, levels), at_levels(values, self.quantile_levels, [0.5])[..., 0]
-
-
-def at_levels(values: np.ndarray, have: Sequence[float], want: Sequence[float]) -> np.ndarray:
-    """Take quantiles at the levels `want` from `values` (..., levels) at the ascending levels `have`.
-
-    Trained levels are taken as they are; others are interpolated linearly, constant beyond the outermost levels. The
-    result does not decrease over ascending levels (the rearrangement of Chernozhukov et al. 2010).
-    """
-    grid, wanted = np.asarray(have, dtype=np.float64), np.asarray(want, dtype=np.float64)
-    nearest = np.abs(grid[:, None] - wanted).argmin(axis=0)
-    if np.allclose(grid[nearest], wanted, rtol=0, atol=1e-9):
-        return _sorted(values[..., nearest], want)
-    values = np.sort(values, axis=-1)
-    upper = np.searchsorted(grid, wanted).clip(0, len(grid) - 1)
-    lower = (upper - 1).clip(0)
-    gap = np.where(upper > lower, grid[upper] - grid[lower], 1.0)
-    weight = ((wanted - grid[lower]) / gap).clip(0, 1).astype(values.dtype)
-    below, above = values[..., lower], values[..., upper]
-    return _sorted(np.clip(below + (above - below) * weight, below, above), want)  # rounding stays between the two
 
 
 def _prepare(model: ChronosModel, past: Panel, horizon: int) -> list[Any]:
@@ -248,12 +230,6 @@ def _batches(model: ChronosModel, past: Panel, inputs: list[Any], horizon: int) 
         batch.append(int(index))
     if batch:
         yield batch
-
-
-def _sorted(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """Sort over the last axis, in the order of the levels, which need not ascend."""
-    places = np.argsort(np.argsort(np.asarray(levels), kind="stable"), kind="stable")
-    return np.sort(values, axis=-1)[..., places]
 
 
 @contextmanager

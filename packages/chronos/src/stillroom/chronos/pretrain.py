@@ -16,7 +16,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from stillroom.chronos.corpus import Corpus, RealSeries, read
 from stillroom.chronos.losses import quantile_losses, quantile_pass
 from stillroom.chronos.model import quiet
 from stillroom.chronos.recipe import Recipe
@@ -25,6 +24,7 @@ from stillroom.core import halves
 from stillroom.core.batches import Batches
 from stillroom.core.runs import Run
 from stillroom.core.trainer import DistillTrainer
+from stillroom.series.corpus import Corpus, RealSeries, read
 from stillroom.series.mixture import Mixture, coarser
 from stillroom.series.overlap import Index
 

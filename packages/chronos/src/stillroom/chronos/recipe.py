@@ -14,32 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from stillroom.core.methods import AdapterSpec
 from stillroom.core.recipes import checked
 from stillroom.core.settings import TrainSettings
+from stillroom.series.reading import Columns
 
 # By method: the fewer numbers move, the further each must.
 LEARNING_RATES = {"full": 1e-4, "ia3": 1e-2, "vera": 1e-2, "fourierft": 1e-2, "prompt": 1e-1, "prefix": 1e-2}
 LEARNING_RATE = 1e-3  # all others
 VALIDATIONS = 10  # in a training: each forecasts up to a hundred series, which costs as much as many steps
-
-
-class Columns(BaseModel):
-    """How to read a frame or a file: the columns of `stillroom.series`, in the field's own words.
-
-    Parameters
-    ----------
-    covariates
-        Which other columns to take along; None: all of them, as upstream's `predict_df` has it.
-    known_covariates
-        Those among them whose future is known when a forecast is made.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    item_id: str = "item_id"
-    timestamp: str = "timestamp"
-    targets: tuple[str, ...] = ("target",)
-    covariates: tuple[str, ...] | None = None
-    known_covariates: tuple[str, ...] = ()
-    freq: str | None = None
 
 
 class Recipe(BaseModel):

@@ -1,4 +1,4 @@
-"""What a teacher says of a training batch: asked anew each time, or asked once and kept.
+"""What a teacher says of a training batch, be it asked anew each time or asked once and kept (`core.stored`).
 
 Bolt students are taught quantiles, in the units of the series, at their own levels; T5 students the distribution over
 the next token. Names and shapes are those that losses.py reads. Which batches there are, samples.py says.
@@ -8,22 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from stillroom.chronos.losses import Batch, token_pass
 from stillroom.chronos.model import ChronosModel
-from stillroom.core.keys import key
 from stillroom.core.objectives import top_k
-from stillroom.core.progress import progress
-from stillroom.core.trainer import Batches
 from stillroom.series.panel import Item, Panel
 from stillroom.series.windows import Window
-
-if TYPE_CHECKING:
-    from stillroom.core.targets import TargetStore
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +27,7 @@ class QuantileTeacher:
     Its history is the batch's, however much of it the student reads.
     """
 
+    kind = "quantiles"
     teacher: ChronosModel
     levels: tuple[float, ...]
 
@@ -60,6 +55,7 @@ class TokenTeacher:
         Keep the likeliest k tokens and one bucket for the rest, which is what is worth storing; None: all logits.
     """
 
+    kind = "top_k"
     teacher: ChronosModel
     k: int | None = None
 
@@ -82,52 +78,6 @@ class TokenTeacher:
     def identity(self) -> dict[str, Any]:
         """All that the answer depends on besides the batch."""
         return {"teacher": self.teacher.fingerprint(), "top_k": self.k}
-
-
-class StoredTargets(Batches):
-    """Batches that bring the teacher's answers with them, from a store.
-
-    Parameters
-    ----------
-    batches
-        A pure function of their index, with a length.
-    store
-        Where the answers are, or will be once `capture` has run. Addresses are made from contents, so another run
-        with the same teacher and the same batches finds them there.
-    """
-
-    def __init__(self, batches: Batches, teacher: QuantileTeacher | TokenTeacher, store: TargetStore) -> None:
-        self.batches, self.teacher, self.store = batches, teacher, store
-        self.kind = "quantiles" if isinstance(teacher, QuantileTeacher) else "top_k"
-
-    def capture(self, count: int) -> int:
-        """Ask for the first `count` batches what is not in the store yet; return how many were asked for."""
-        asked = 0
-        with progress("asking the teacher", total=count) as advance:
-            for index in range(count):
-                batch = self.batches[index]
-                address = self._address(batch)
-                if not self.store.has(address):
-                    self.store.put(address, self.kind, tensors=self.teacher(batch))
-                    asked += 1
-                advance()
-        return asked
-
-    def __len__(self) -> int:
-        return len(self.batches)  # type: ignore[arg-type]
-
-    def __getitem__(self, index: int) -> Batch:
-        """Return batch `index` with what the teacher said of it."""
-        batch = self.batches[index]
-        target = self.store.get(self._address(batch))
-        if target is None:  # `capture` was cut short, or asked for fewer
-            said = self.teacher(batch)
-            self.store.put(self._address(batch), self.kind, tensors=said)
-            return {**batch, **said}
-        return {**batch, **{name: torch.from_numpy(values) for name, values in target.tensors.items()}}
-
-    def _address(self, batch: Batch) -> str:
-        return key(kind=self.kind, **self.teacher.identity, batch=batch)
 
 
 def _observed(row: np.ndarray) -> np.ndarray:

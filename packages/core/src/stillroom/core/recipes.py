@@ -51,6 +51,23 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
+def overridden(recipe: Mapping[str, Any], *options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with the options that were given on a command line; None stands for one that was not.
+
+    An option that is a mapping changes those parts of the recipe's mapping of that name that it names.
+    """
+    changed = dict(recipe)
+    for option in options:
+        for name, value in option.items():
+            if isinstance(value, Mapping):
+                given = {key: item for key, item in value.items() if item is not None}
+                if given:
+                    changed[name] = {**(changed.get(name) or {}), **given}
+            elif value is not None:
+                changed[name] = value
+    return changed
+
+
 def _sentence(cls: type[BaseModel], error: ValidationError) -> str:
     """The first thing wrong with a recipe, in one sentence."""
     first = error.errors(include_url=False)[0]

@@ -4,21 +4,25 @@
 
 The two never overlap and neither is trained on. The window that chooses is the later one, nearest to what will be asked
 of the model; the one that judges has no part in the choice, so its verdict is not flattered by it. This module knows no
-training: it cuts, and it scores a model on what was cut.
+training and no model family: it cuts, and it scores a forecaster on what was cut.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stillroom.chronos.model import DECILES, ChronosModel
 from stillroom.core.errors import DataError
 from stillroom.series.metrics import Scores, evaluate
 from stillroom.series.panel import Panel
 from stillroom.series.windows import Window, cut
 
+if TYPE_CHECKING:
+    from stillroom.core.protocols import Forecaster
+
+DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 CHOOSING = 100  # series that choose the checkpoint, at most: they are forecast again and again
 
 
@@ -67,8 +71,8 @@ def hold_out(panel: Panel, prediction_length: int, *, seed: int = 0) -> HeldOut:
     return HeldOut(judge[0].past, judge, choose, skipped)
 
 
-def assess(model: ChronosModel, window: Window, truth: np.ndarray) -> Scores:
-    """Score a model's deciles on one window; the rows of `Scores.items` are items x targets."""
+def assess(model: Forecaster, window: Window, truth: np.ndarray) -> Scores:
+    """Score a forecaster's deciles on one window; the rows of `Scores.items` are items x targets."""
     quantiles = model.predict(window, DECILES)
     n, targets, horizon = truth.shape
     return evaluate(

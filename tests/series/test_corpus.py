@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from stillroom.chronos.corpus import SHORTEST, Corpus, RealSeries, read
 from stillroom.core.errors import DataError, MissingError
+from stillroom.series.corpus import SHORTEST, Corpus, RealSeries, read
 
 
 def rows(count=200, length=100, source="shops"):
