@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import multiprocessing
-import runpy
 import signal
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,7 +28,6 @@ from stillroom.series.corpus import read
 from stillroom.series.mixture import Mixture
 from stillroom.series.overlap import Index
 
-CHILD = str(Path(__file__).with_name("pretraining_child.py"))
 SHAPE = {"d_model": 16, "d_ff": 32, "num_heads": 2, "num_layers": 1, "context_length": 32, "prediction_length": 8}
 TRAIN = {
     "steps": 12, "batch_size": 8, "learning_rate": 0.01, "optimizer": "muon", "ema": 0.9, "eval_every": 4,
@@ -145,19 +141,8 @@ def test_synthetic_series_alone_are_trained_on_and_held_out(recipe, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def start():
-    """Children of a server that has imported everything already: real processes that start in no time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stillroom.chronos.pretrain"])
-
-    def start(recipe, folder, die_at):
-        order = {"recipe": recipe, "folder": str(folder), "die_at": die_at}
-        process = context.Process(target=runpy.run_path, args=(CHILD, {"ORDER": order}, "child"))
-        process.start()
-        process.join(120)
-        return process.exitcode
-
-    return start
+def training():
+    return "stillroom.chronos.pretrain", "pretrain"
 
 
 @pytest.fixture(scope="module")

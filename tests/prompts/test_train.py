@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import runpy
 import shutil
 import signal
 from pathlib import Path
@@ -23,7 +21,6 @@ from stillroom.prompts.scorer import Scorer
 from stillroom.prompts.sources import HeldOut
 from stillroom.prompts.train import Judged, TrainRecipe, assess, losses, train
 
-CHILD = str(Path(__file__).with_name("training_child.py"))
 TRAIN = {"steps": 20, "learning_rate": 0.01, "eval_every": 10, "save_every": 4, "ema": 0.5, "schedule": "constant"}
 SIZES = {
     "vocab_size": 200, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -216,19 +213,8 @@ def test_the_recipe_of_the_mini_can_be_meant():
 
 
 @pytest.fixture(scope="module")
-def start():
-    """Children of a server that has imported everything already: real processes that start in no time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stillroom.prompts.train"])
-
-    def start(recipe, folder, die_at):
-        order = {"recipe": recipe, "folder": str(folder), "die_at": die_at}
-        process = context.Process(target=runpy.run_path, args=(CHILD, {"ORDER": order}, "child"))
-        process.start()
-        process.join(120)
-        return process.exitcode
-
-    return start
+def training():
+    return "stillroom.prompts.train", "train"
 
 
 def same_vocabulary(source, target):

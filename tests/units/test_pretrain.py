@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import multiprocessing
-import runpy
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +17,6 @@ from stillroom.units.pretrain import pretrain
 from stillroom.units.recipe import PretrainRecipe
 from stillroom.units.sources import read
 
-CHILD = str(Path(__file__).with_name("pretraining_child.py"))
 SHAPE = {
     "patch_size": 4, "d_model": 16, "num_layers": 1, "num_heads": 2, "d_ff": 16, "prompt_tokens": 2, "operator_size": 4,
     "max_length": 128,
@@ -155,19 +151,8 @@ def test_what_cannot_be_trained_on_is_said_before_a_folder_is_made(recipe, tmp_p
 
 
 @pytest.fixture(scope="module")
-def start():
-    """Children of a server that has imported everything already: real processes that start in no time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stillroom.units.pretrain"])
-
-    def start(recipe, folder, die_at):
-        order = {"recipe": recipe, "folder": str(folder), "die_at": die_at}
-        process = context.Process(target=runpy.run_path, args=(CHILD, {"ORDER": order}, "child"))
-        process.start()
-        process.join(300)
-        return process.exitcode
-
-    return start
+def training():
+    return "stillroom.units.pretrain", "pretrain"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ is known by its commit; a baseline, which has no weights, by the version of the 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 
 from stillroom.core import registry
 from stillroom.core.errors import MissingError
+from stillroom.core.folders import record
 from stillroom.core.registry import ResolvedModel
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".onnx")
@@ -59,7 +59,7 @@ def trace(model: ResolvedModel) -> Lineage:
             return Lineage(f"hub:{commit}", 0)
         folder = snapshot
     files = model_files(folder)
-    adapter = read_json(folder / "adapter_config.json")
+    adapter = record(folder / "adapter_config.json")
     weights = f"hub:{commit}" if commit else digest(folder, files)
     base = said(folder, "base_model") or adapter.get("base_model_name_or_path")
     if base and Path(base).is_dir():  # the adapter's bytes alone do not say what it is added to
@@ -68,7 +68,7 @@ def trace(model: ResolvedModel) -> Lineage:
     if isinstance(method, Mapping):  # a recipe's AdapterSpec
         method = method.get("method")
     teacher = said(folder, "teacher")
-    seconds = (read_json(folder / "run.json").get("cost") or {}).get("train_seconds")
+    seconds = (record(folder / "run.json").get("cost") or {}).get("train_seconds")
     return Lineage(
         weights=weights,
         bytes_on_disk=sum(path.stat().st_size for path in files),
@@ -89,7 +89,7 @@ def trained_on(folder: Path) -> tuple[str, ...]:
 
 def said(folder: Path, name: str) -> Any:
     """What a folder says under a name: in `run.json`, in the recipe inside it, or in the header of its card."""
-    run = read_json(folder / "run.json")
+    run = record(folder / "run.json")
     for place in (run, run.get("recipe"), card_header(folder / "README.md")):
         if isinstance(place, Mapping) and place.get(name) is not None:
             return place[name]
@@ -146,12 +146,3 @@ def hub_commit(source: str) -> tuple[str, Path | None]:
             "check the name and the network, or name a local folder"
         )
     return snapshot.name, snapshot
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty when there is none or it is not an object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -7,64 +7,75 @@ that needs it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from stillroom.core.cli import echo_json
-from stillroom.core.errors import RecipeError
+from stillroom.series.options import (
+    DATA,
+    DECILES,
+    ITEM_ID,
+    TIMESTAMP,
+    AnyModel,
+    Data,
+    Device,
+    Frame,
+    Freq,
+    Horizon,
+    ItemId,
+    Json,
+    Model,
+    Quantiles,
+    Rate,
+    RecipeFile,
+    Run,
+    Seed,
+    Steps,
+    Targets,
+    Timestamp,
+    check,
+    give,
+    required,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Forecast with, adapt and distil Chronos-T5, Chronos-Bolt and Chronos-2.")
 
-Data = Annotated[
-    str | None,
-    typer.Argument(help="A CSV, Parquet or JSONL file, a folder, hub:OWNER/REPOSITORY/NAME or statsmodels:NAME."),
-]
-Model = Annotated[str | None, typer.Option(help="A folder, a hub id or the name of a mini.")]
-Horizon = Annotated[int | None, typer.Option("--prediction-length", "-h", min=1, help="Steps to forecast.")]
-RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML recipe; options given here override it.")]
-Out = Annotated[
-    Path | None, typer.Option(help="The Run directory; a training cut short goes on. Default: under runs/.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Targets = Annotated[list[str] | None, typer.Option("--target", help="The column to forecast; may be repeated.")]
+LEARN_FROM, HORIZON = "the file to learn from", "--prediction-length"
+
+Source = Annotated[str | None, typer.Argument(help=DATA)]
+Ahead = Annotated[int | None, typer.Option(HORIZON, "-h", min=1, help="Steps to forecast.")]
 Covariates = Annotated[
     list[str] | None, typer.Option("--covariate", help="A column to take along; may be repeated. Default: all others.")
 ]
 NoCovariates = Annotated[bool, typer.Option("--no-covariates", help="Leave all other columns out.")]
-ITEM_ID, TIMESTAMP = "The column that tells series apart.", "The column of timestamps."
-Freq = Annotated[str | None, typer.Option(help="A pandas frequency; default: what the timestamps say.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Training steps.")]
-Rate = Annotated[float | None, typer.Option("--learning-rate", help="Highest learning rate.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the training.")]
+AnyItemId = Annotated[str | None, typer.Option("--item-id", help=ITEM_ID)]
+AnyTimestamp = Annotated[str | None, typer.Option("--timestamp", help=TIMESTAMP)]
 
 
 @app.command()
 def forecast(
-    data: Annotated[str, typer.Argument(help=Data.__metadata__[0].help)],
-    model: Annotated[str, typer.Option(help=Model.__metadata__[0].help)],
-    prediction_length: Annotated[int, typer.Option("--prediction-length", "-h", min=1, help="Steps to forecast.")],
-    quantiles: Annotated[
-        str, typer.Option(help="Levels between 0 and 1, separated by commas.")
-    ] = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+    data: Data,
+    model: Model,
+    prediction_length: Horizon,
+    quantiles: Quantiles = DECILES,
     future: Annotated[
         Path | None, typer.Option(help="A file with the covariates of the steps to forecast (Chronos-2).")
     ] = None,
     target: Targets = None,
     covariate: Covariates = None,
     no_covariates: NoCovariates = False,
-    item_id: Annotated[str, typer.Option(help=ITEM_ID)] = "item_id",
-    timestamp: Annotated[str, typer.Option(help=TIMESTAMP)] = "timestamp",
+    item_id: ItemId = "item_id",
+    timestamp: Timestamp = "timestamp",
     freq: Freq = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    out: Annotated[Path | None, typer.Option(help="A .csv or .parquet file to write. Default: CSV on stdout.")] = None,
+    device: Device = "cpu",
+    out: Frame = None,
     json: Json = False,
 ) -> None:
     """Forecast every series of a file: one row a series, target and step, one column a quantile."""
-    from stillroom.series.writing import check_out, levels_of, write_frame
+    from stillroom.series.writing import levels_of
 
-    if out is not None:
-        check_out(out, data, future)
+    check(out, data, future)
     levels = levels_of(quantiles)
 
     from stillroom.chronos import families
@@ -83,23 +94,14 @@ def forecast(
     panel = to_panel(data, columns, future_frame)
     loaded = families.find(model, device=device)
     frame = run(loaded, panel, prediction_length, levels, item_id=item_id, timestamp=timestamp)
-    if out is not None:
-        write_frame(frame, out)
-    if json and out is not None:
-        echo_json({"out": out, "series": len(panel), "rows": len(frame), "model": model})
-    elif json:
-        echo_json(frame.to_dict(orient="records"))
-    elif out is None:
-        typer.echo(frame.to_csv(index=False), nl=False)
-    else:
-        typer.echo(f"{len(panel)} series, {prediction_length} steps each: {out}")
+    give(frame, out, json, f"{len(panel)} series, {prediction_length} steps each", series=len(panel), model=model)
 
 
 @app.command()
 def adapt(
-    data: Data = None,
-    model: Model = None,
-    prediction_length: Horizon = None,
+    data: Source = None,
+    model: AnyModel = None,
+    prediction_length: Ahead = None,
     method: Annotated[str | None, typer.Option(help="The adapter: lora (the default), full, dora, ia3, …")] = None,
     rank: Annotated[int | None, typer.Option(min=1, help="Of a low-rank adapter.")] = None,
     recipe: RecipeFile = None,
@@ -110,10 +112,10 @@ def adapt(
     covariate: Covariates = None,
     no_covariates: NoCovariates = False,
     known: Annotated[list[str] | None, typer.Option(help="A covariate whose future is known; may be repeated.")] = None,
-    item_id: Annotated[str | None, typer.Option(help=ITEM_ID)] = None,
-    timestamp: Annotated[str | None, typer.Option(help=TIMESTAMP)] = None,
+    item_id: AnyItemId = None,
+    timestamp: AnyTimestamp = None,
     freq: Freq = None,
-    out: Out = None,
+    out: Run = None,
     json: Json = False,
 ) -> None:
     """Adapt a model to one's own series; keep the result only if it is better on what it did not learn from."""
@@ -129,7 +131,7 @@ def adapt(
         {"columns": {"targets": target, "covariates": [] if no_covariates else covariate, "known_covariates": known}},
         {"columns": {"item_id": item_id, "timestamp": timestamp, "freq": freq}},
     )
-    plan = AdaptRecipe.of(_required(raw, "data", "model", "prediction_length"))
+    plan = AdaptRecipe.of(required(raw, data=LEARN_FROM, model="--model", prediction_length=HORIZON))
     adapted = run(str(plan.model), str(plan.data), plan, out)
     folder, metrics = adapted.run.folder, adapted.run.metrics
     if json:
@@ -141,12 +143,12 @@ def adapt(
 
 @app.command()
 def distill(
-    data: Data = None,
-    teacher: Annotated[str | None, typer.Option(help=Model.__metadata__[0].help)] = None,
+    data: Source = None,
+    teacher: AnyModel = None,
     student: Annotated[
         str | None, typer.Option(help="half, quarter (the default), eighth, a fraction, or a checkpoint to start from.")
     ] = None,
-    prediction_length: Horizon = None,
+    prediction_length: Ahead = None,
     targets: Annotated[str | None, typer.Option(help="live or stored: ask the teacher each time, or once.")] = None,
     recipe: RecipeFile = None,
     steps: Steps = None,
@@ -155,10 +157,10 @@ def distill(
     target: Targets = None,
     covariate: Covariates = None,
     no_covariates: NoCovariates = False,
-    item_id: Annotated[str | None, typer.Option(help=ITEM_ID)] = None,
-    timestamp: Annotated[str | None, typer.Option(help=TIMESTAMP)] = None,
+    item_id: AnyItemId = None,
+    timestamp: AnyTimestamp = None,
     freq: Freq = None,
-    out: Out = None,
+    out: Run = None,
     json: Json = False,
 ) -> None:
     """Teach a small model what a large one knows about series."""
@@ -174,7 +176,7 @@ def distill(
         {"columns": {"targets": target, "covariates": [] if no_covariates else covariate}},
         {"columns": {"item_id": item_id, "timestamp": timestamp, "freq": freq}},
     )
-    plan = DistillRecipe.of(_required(raw, "data", "teacher", "prediction_length"))
+    plan = DistillRecipe.of(required(raw, data=LEARN_FROM, teacher="--teacher", prediction_length=HORIZON))
     distilled = run(str(plan.teacher), plan.student, str(plan.data), plan, out)
     folder, metrics = distilled.run.folder, distilled.run.metrics
     if json:
@@ -223,11 +225,3 @@ def _number(text: str | None) -> str | float | None:
         return None if text is None else float(text)
     except ValueError:
         return text
-
-
-def _required(recipe: dict[str, Any], *names: str) -> dict[str, Any]:
-    for name in names:
-        if recipe.get(name) is None:
-            option = "the file to learn from" if name == "data" else f"--{name.replace('_', '-')}"
-            raise RecipeError(f"Nothing says {name}: give {option}, or a recipe that says it.")
-    return recipe

@@ -6,8 +6,6 @@ leads to what its training kept. Importing this module does not import torch: lo
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillroom.core.errors import MissingError, ModelError
+from stillroom.core.folders import HUB_ID, cached_config, record
 from stillroom.core.hub import cache_only_without_network
 
 if TYPE_CHECKING:
     from stillroom.chronos.model import ChronosModel
 
 KINDS = {"ChronosPipeline": "t5", "ChronosBoltPipeline": "bolt", "Chronos2Pipeline": "chronos2"}
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def claims(source: str) -> bool:
@@ -31,13 +29,11 @@ def claims(source: str) -> bool:
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
-        return _is_ours(_read(folder / "config.json")) or _is_run(_read(folder / "run.json"))
+        return _is_ours(record(folder / "config.json")) or _is_run(record(folder / "run.json"))
     if not HUB_ID.fullmatch(source):
         return False
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(source, "config.json")
-    return _is_ours(_read(Path(cached))) if isinstance(cached, str) else "chronos" in source.lower()
+    config = cached_config(source)
+    return "chronos" in source.lower() if config is None else _is_ours(config)
 
 
 def load(source: str | Path, *, device: str = "cpu", dtype: str = "float32", base: str | None = None) -> ChronosModel:
@@ -70,7 +66,7 @@ def load(source: str | Path, *, device: str = "cpu", dtype: str = "float32", bas
         return pretrained(str(folder), device, dtype)
     if (folder / "stillroom_adapter.json").is_file():
         return _adapted(folder, device, dtype, base)
-    run = _read(folder / "run.json")
+    run = record(folder / "run.json")
     if _is_run(run):
         if not run.get("metrics", {}).get("verdict"):
             raise ModelError(f"The training in {folder} has not ended: run it again, and it goes on where it stopped.")
@@ -153,15 +149,6 @@ def _is_ours(config: dict[str, Any]) -> bool:
     return "chronos_config" in config or "chronos_pipeline_class" in config
 
 
-def _is_run(record: dict[str, Any]) -> bool:
-    recipe = record.get("recipe")
+def _is_run(run: dict[str, Any]) -> bool:
+    recipe = run.get("recipe")
     return isinstance(recipe, dict) and recipe.get("family") == "chronos"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A small JSON file, or nothing where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

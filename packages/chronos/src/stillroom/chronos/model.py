@@ -122,7 +122,7 @@ class ChronosModel:
         DataError
             Values too large for single precision.
         """
-        import torch
+        from stillroom.core.evaluating import evaluating
 
         levels = [float(level) for level in quantile_levels]
         if not levels or not all(0 < level < 1 for level in levels):
@@ -134,7 +134,7 @@ class ChronosModel:
         short_way = ungrouped(self.model) if alone else nullcontext()
         quantiles = np.empty((len(past), len(past.targets), horizon, len(levels)), dtype=np.float32)
         point = np.empty(quantiles.shape[:-1], dtype=np.float32)
-        with short_way, _evaluating(self.model), _local_seed(self.model.device, self.seed), quiet(), torch.no_grad():
+        with short_way, evaluating(self.model), _local_seed(self.model.device, self.seed), quiet():
             for batch in _batches(self, past, inputs, horizon):
                 quantiles[batch], point[batch] = self._answer([inputs[i] for i in batch], horizon, levels)
                 if advance is not None:
@@ -230,16 +230,6 @@ def _batches(model: ChronosModel, past: Panel, inputs: list[Any], horizon: int) 
         batch.append(int(index))
     if batch:
         yield batch
-
-
-@contextmanager
-def _evaluating(network: Any) -> Iterator[None]:
-    training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(training)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ The registry does not know what a model does: it finds the family that claims it
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from stillroom.core.errors import MissingError, ModelError, RecipeError, UserError
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+from stillroom.core.folders import HUB_ID
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ def resolve_model(name: str) -> ResolvedModel:
         return _of(entry, name, source)
     if folder.is_dir():
         return _of(_claiming(str(folder)), str(Path(name)), str(folder))
-    if _HUB_ID.fullmatch(name):
+    if HUB_ID.fullmatch(name):
         return _of(_claiming(name), name, name)
     raise ModelError(
         f"there is no model {name!r}: it is no registered name ({_nearest(name, known)}), no folder, "

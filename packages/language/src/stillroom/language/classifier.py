@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from stillroom.core.errors import DataError, ModelError
+from stillroom.core.evaluating import evaluating
 from stillroom.core.objectives import cross_entropy
 from stillroom.core.progress import progress
 from stillroom.language.generation import batches, context_of, padded, token_ids, tokens_at_once
@@ -81,16 +81,11 @@ def predict(
             raise DataError(f"text {number} has {len(text):,} tokens and the model reads {context:,}: shorten it")
     found = np.empty((len(asked), len(student.classes)), dtype=np.float32)
     budget = batch_tokens or tokens_at_once(model)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), progress("classifying", total=len(asked)) as advance:
-            for rows in batches(asked, [0] * len(asked), budget):
-                ids, mask = padded([asked[row] for row in rows], student.tokenizer.pad_token_id)
-                logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
-                found[rows] = logits.float().softmax(-1).cpu().numpy()
-                advance(len(rows))
-    finally:
-        model.train(training)
+    with evaluating(model), progress("classifying", total=len(asked)) as advance:
+        for rows in batches(asked, [0] * len(asked), budget):
+            ids, mask = padded([asked[row] for row in rows], student.tokenizer.pad_token_id)
+            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+            found[rows] = logits.float().softmax(-1).cpu().numpy()
+            advance(len(rows))
     likeliest = [student.classes[number] for number in found.argmax(-1)]
     return Predicted(likeliest, found, time.monotonic() - started)

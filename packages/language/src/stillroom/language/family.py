@@ -6,13 +6,13 @@ this module imports neither torch nor transformers: loading a model does. It kno
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stillroom.core.errors import ModelError
+from stillroom.core.folders import HUB_ID, cached_config, record
 from stillroom.core.protocols import Generator
 from stillroom.core.recipes import checked
 from stillroom.core.registry import ModelFamily
@@ -125,20 +125,15 @@ def claims(source: str) -> bool:
     Ours are causal language models, encoder-decoders, adapters on either or on a classifier, and what a recipe of this
     package trained. A hub id must be in the local cache; write `language:OWNER/NAME` for others.
     """
-    from stillroom.language.sources import HUB_ID
-
     folder = Path(source).expanduser()
     if folder.is_dir():
-        if (recipe := _read(folder / "run.json").get("recipe")) is not None:
+        if (recipe := record(folder / "run.json").get("recipe")) is not None:
             return isinstance(recipe, dict) and recipe.get("family") == "language"
-        network = str(_read(folder / "stillroom_adapter.json").get("architecture", ""))
-        return _writes(_read(folder / "config.json")) or network.endswith((*WRITERS, BOTH_SIDES, CLASSIFIERS))
+        network = str(record(folder / "stillroom_adapter.json").get("architecture", ""))
+        return _writes(record(folder / "config.json")) or network.endswith((*WRITERS, BOTH_SIDES, CLASSIFIERS))
     if not HUB_ID.fullmatch(source):
         return False
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(source, "config.json")
-    return isinstance(cached, str) and _writes(_read(Path(cached)))
+    return _writes(cached_config(source) or {})
 
 
 def load(source: str | Path, *, device: str = "cpu") -> Answerer:
@@ -154,7 +149,7 @@ def load(source: str | Path, *, device: str = "cpu") -> Answerer:
     from stillroom.language import students
 
     folder = Path(source).expanduser()
-    run = _read(folder / "run.json")
+    run = record(folder / "run.json")
     recipe = run.get("recipe")
     habit, student = Habit(), None
     if isinstance(recipe, dict) and recipe.get("family") == "language":
@@ -200,15 +195,6 @@ def _writes(config: Mapping[str, Any]) -> bool:
         return False
     network = str((config.get("architectures") or [""])[0])
     return network.endswith(WRITERS) or (network.endswith(BOTH_SIDES) and bool(config.get("is_encoder_decoder")))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A small JSON file, or nothing where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 family = ModelFamily(load=load, claims=claims, can=(Generator,))

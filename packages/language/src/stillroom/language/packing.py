@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stillroom.core.errors import RecipeError
+from stillroom.core.evaluating import evaluating
 
 TOKENS = 6  # of each of the two texts
 TOLERANCE = 1e-4  # of the largest logit; what a masked token adds is 0 exactly, in every precision
@@ -30,15 +31,12 @@ def check(model: Any) -> None:
     RecipeError
         A row sees the one before it, or the network takes no positions.
     """
-    training, device = model.training, next(model.parameters()).device
-    model.eval()
+    device = next(model.parameters()).device
     try:
-        with torch.no_grad():
+        with evaluating(model):
             said = [_second(model, start, device) for start in (1, 1 + TOKENS)]
     except (TypeError, ValueError) as error:
         raise RecipeError(f"rows cannot be packed for a {type(model).__name__} ({error}): leave packing out") from error
-    finally:
-        model.train(training)
     if float((said[0] - said[1]).abs().max()) > TOLERANCE * float(said[0].abs().max()):
         raise RecipeError(
             f"rows cannot be packed for this {type(model).__name__}: each would see the one before it; "

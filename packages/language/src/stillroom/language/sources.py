@@ -6,7 +6,6 @@ hub answers, the local cache is looked at alone. It knows no network.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import Any
 
 from stillroom.core import hub, registry
 from stillroom.core.errors import MissingError, ModelError
-
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+from stillroom.core.folders import HUB_ID
 
 
 def find(source: str | Path) -> str:

@@ -20,11 +20,12 @@ import torch
 from stillroom.core import adapters, registry
 from stillroom.core.adapters import AdapterSpec, Architecture, Manifest
 from stillroom.core.errors import ModelError, RecipeError
+from stillroom.core.folders import HUB_ID
 from stillroom.core.methods import modules_ending_in
 from stillroom.core.offline import import_bitsandbytes
 from stillroom.core.seeds import own_random
 from stillroom.language.architectures import Kind, architecture_of
-from stillroom.language.sources import HUB_ID, find, said_of, tokenizer_in, tokenizer_of
+from stillroom.language.sources import find, said_of, tokenizer_in, tokenizer_of
 
 __all__ = ["Student", "base_of", "load", "tokenizer_of"]
 

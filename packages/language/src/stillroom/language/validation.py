@@ -10,8 +10,7 @@ import math
 import sys
 from collections.abc import Sequence
 
-import torch
-
+from stillroom.core.evaluating import evaluating
 from stillroom.language import classifier
 from stillroom.language.batching import causal, classified, seq2seq
 from stillroom.language.encoding import Encoded, encode
@@ -46,18 +45,14 @@ def cross_entropy(recipe: DistillRecipe, student: Student, rows: Sequence[Row]) 
     encoded = [one for one in encoded if _size(one, student) <= recipe.max_tokens]
     if not encoded:
         return math.nan
-    model, training, total, count = student.model, student.model.training, 0.0, 0
+    total, count = 0.0, 0
     before, after = [one.prompt for one in encoded], [len(one.answer) for one in encoded]
-    model.eval()
-    try:
-        with torch.no_grad():
-            for places in batches(before, after, tokens_at_once(model)):
-                few = [encoded[place] for place in places]
-                weight = len(few) if student.kind == "classifier" else sum(len(one.answer) for one in few)
-                total += weight * _mean(student, few)
-                count += weight
-    finally:
-        model.train(training)
+    with evaluating(student.model):
+        for places in batches(before, after, tokens_at_once(student.model)):
+            few = [encoded[place] for place in places]
+            weight = len(few) if student.kind == "classifier" else sum(len(one.answer) for one in few)
+            total += weight * _mean(student, few)
+            count += weight
     return total / count
 
 

@@ -5,20 +5,18 @@ Importing this module imports neither torch nor transformers: loading a model do
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillroom.core import registry
 from stillroom.core.errors import ModelError
+from stillroom.core.folders import HUB_ID, cached_config, record
 from stillroom.core.protocols import Compressor as CompressorProtocol
 
 if TYPE_CHECKING:
     from stillroom.prompts.compressor import Compressor
 
 DEFAULT = "compressor"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def claims(source: str) -> bool:
@@ -28,13 +26,11 @@ def claims(source: str) -> bool:
     """
     folder = Path(source).expanduser()
     if folder.is_dir():
-        return _is_ours(folder / "config.json")
+        return _is_ours(record(folder / "config.json"))
     if not HUB_ID.fullmatch(source):
         return False
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(source, "config.json")
-    return _is_ours(Path(cached)) if isinstance(cached, str) else "llmlingua-2" in source.lower()
+    config = cached_config(source)
+    return "llmlingua-2" in source.lower() if config is None else _is_ours(config)
 
 
 def load(source: str, *, device: str = "cpu") -> Compressor:
@@ -71,15 +67,9 @@ def find(name: str = DEFAULT, *, device: str = "cpu") -> Compressor:
     return model
 
 
-def _is_ours(config: Path) -> bool:
-    try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    if not isinstance(content, dict):
-        return False
-    architectures = content.get("architectures") or [""]
-    labels = content.get("id2label") or {"0": "drop", "1": "keep"}  # two is what transformers leaves unsaid
+def _is_ours(config: dict[str, Any]) -> bool:
+    architectures = config.get("architectures") or [""]
+    labels = config.get("id2label") or {"0": "drop", "1": "keep"}  # two is what transformers leaves unsaid
     return str(architectures[0]).endswith("ForTokenClassification") and len(labels) == 2
 
 

@@ -7,10 +7,7 @@ Names are imported when they are first used, so that importing the package bring
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import Any
+from stillroom.core.lazy import on_first_use
 
 _HOMES = {
     "AdaptRecipe": "recipe",
@@ -32,19 +29,4 @@ _HOMES = {
 }
 __all__ = [*_HOMES]
 
-
-class _Package(ModuleType):
-    """Keeps `adapt` the function when Python, having imported the module of that name, would bind the module to it."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, ModuleType) and _HOMES.get(name) == name:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+on_first_use(__name__, _HOMES)

@@ -13,10 +13,31 @@ import typer
 
 from stillroom.core.cli import echo_json
 from stillroom.core.errors import RecipeError
+from stillroom.series.options import (
+    DECILES,
+    AnyModel,
+    Data,
+    Device,
+    Frame,
+    Freq,
+    Horizon,
+    ItemId,
+    Json,
+    Model,
+    Quantiles,
+    Rate,
+    RecipeFile,
+    Run,
+    Seed,
+    Steps,
+    Targets,
+    Timestamp,
+    check,
+    give,
+    required,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from stillroom.series.reading import Columns
     from stillroom.units.units import Units
 
@@ -25,23 +46,6 @@ app = typer.Typer(
     help="Forecast, classify, impute and detect with one small model; pre-train, adapt and distil it.",
 )
 
-Data = Annotated[
-    str,
-    typer.Argument(help="A CSV, Parquet or JSONL file, a folder, hub:OWNER/REPOSITORY/NAME or statsmodels:NAME."),
-]
-Model = Annotated[str, typer.Option(help="A folder, a hub id or the name of a mini.")]
-Named = Annotated[str | None, typer.Option(help="A folder, a hub id or the name of a mini.")]
-Targets = Annotated[list[str] | None, typer.Option("--target", help="A column of values; may be repeated.")]
-ItemId = Annotated[str, typer.Option(help="The column that tells series apart.")]
-Timestamp = Annotated[str, typer.Option(help="The column of timestamps.")]
-Freq = Annotated[str | None, typer.Option(help="A pandas frequency; default: what the timestamps say.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-Frame = Annotated[Path | None, typer.Option("--out", help="A .csv or .parquet file to write. Default: CSV on stdout.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A YAML recipe; options given here override it.")]
-Out = Annotated[
-    Path | None, typer.Option(help="The Run directory; a training cut short goes on. Default: under runs/.")
-]
 Panels = Annotated[
     list[str] | None, typer.Option("--panel", help="Series to learn from to their end, by file or name; repeatable.")
 ]
@@ -49,19 +53,14 @@ Labelled = Annotated[
     list[str] | None,
     typer.Option("--classes", help="A labelled set, whose training split teaches: ucr:NAME or a file; repeatable."),
 ]
-Steps = Annotated[int | None, typer.Option(min=1, help="Training steps.")]
-Rate = Annotated[float | None, typer.Option("--learning-rate", help="Highest learning rate.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the training.")]
 
 
 @app.command()
 def forecast(
     data: Data,
     model: Model,
-    prediction_length: Annotated[int, typer.Option("--prediction-length", "-h", min=1, help="Steps to forecast.")],
-    quantiles: Annotated[
-        str, typer.Option(help="Levels between 0 and 1, separated by commas.")
-    ] = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+    prediction_length: Horizon,
+    quantiles: Quantiles = DECILES,
     target: Targets = None,
     item_id: ItemId = "item_id",
     timestamp: Timestamp = "timestamp",
@@ -73,12 +72,12 @@ def forecast(
     """Forecast every series of a file: one row a series, target and step, one column a quantile."""
     from stillroom.series.writing import levels_of
 
-    _check(out, data)
+    check(out, data)
     levels = levels_of(quantiles)
     columns = _columns(target, item_id, timestamp, freq)
     frame = _loaded(model, device).forecast(data, prediction_length, levels, columns)
     series = int(frame[item_id].nunique())
-    _give(frame, out, json, f"{series} series, {prediction_length} steps each", series=series, model=model)
+    give(frame, out, json, f"{series} series, {prediction_length} steps each", series=series, model=model)
 
 
 @app.command()
@@ -109,7 +108,7 @@ def classify(
     """
     from stillroom.units import telling
 
-    _check(out, data, labels)
+    check(out, data, labels)
     if labels is not None and task is not None:
         raise RecipeError("Labels are learned from, a task is known already: give --labels or --task, not both.")
     columns = _columns(target, item_id, timestamp, freq)
@@ -122,7 +121,7 @@ def classify(
     else:
         told = telling.of_set(loaded, data, lesson, columns.item_id)
     sentence = f"{len(told.frame)} series" + ("" if told.accuracy is None else f", accuracy {told.accuracy:.4f}")
-    _give(told.frame, out, json, sentence, series=len(told.frame), accuracy=told.accuracy, model=model)
+    give(told.frame, out, json, sentence, series=len(told.frame), accuracy=told.accuracy, model=model)
 
 
 @app.command()
@@ -140,12 +139,12 @@ def impute(
     """Fill what is missing in every series of a file, also rows that are not there; the rest stays as it is."""
     from stillroom.series.reading import to_panel
 
-    _check(out, data)
+    check(out, data)
     columns = _columns(target, item_id, timestamp, freq)
     panel = to_panel(data, columns)
     frame = _loaded(model, device).impute(panel, columns=columns)
     gaps = sum(int((item.target != item.target).sum()) for item in panel)
-    _give(frame, out, json, f"{len(panel)} series, {gaps} values filled", series=len(panel), filled=gaps, model=model)
+    give(frame, out, json, f"{len(panel)} series, {gaps} values filled", series=len(panel), filled=gaps, model=model)
 
 
 @app.command()
@@ -175,13 +174,13 @@ def detect(
     from stillroom.series.reading import to_panel
     from stillroom.units.telling import strangeness
 
-    _check(out, data)
+    check(out, data)
     columns = _columns(target, item_id, timestamp, freq)
     panel = to_panel(data, columns)
     frame = strangeness(_loaded(model, device), panel, train, quantile, season_length, columns)
     alarms = int(frame["alarm"].sum())
     sentence = f"{len(panel)} series, {len(frame)} steps, {alarms} alarms"
-    _give(frame, out, json, sentence, series=len(panel), steps=len(frame), alarms=alarms, model=model)
+    give(frame, out, json, sentence, series=len(panel), steps=len(frame), alarms=alarms, model=model)
 
 
 @app.command()
@@ -202,7 +201,7 @@ def pretrain(
 
 @app.command()
 def adapt(
-    model: Named = None,
+    model: AnyModel = None,
     classes: Labelled = None,
     panel: Panels = None,
     job: Annotated[
@@ -218,7 +217,7 @@ def adapt(
     steps: Steps = None,
     learning_rate: Rate = None,
     seed: Seed = None,
-    out: Out = None,
+    out: Run = None,
     json: Json = False,
 ) -> None:
     """Adapt a model to one's own series, to one set or several; keep the result only if it is better."""
@@ -233,7 +232,7 @@ def adapt(
         {"adapter": {"method": method, "rank": rank}},
         {"train": {"steps": steps, "learning_rate": learning_rate, "seed": seed}},
     )
-    _require(raw, sources="--classes or --panel", model="--model")
+    required(raw, sources="--classes or --panel", model="--model")
     adapted = run(None, AdaptRecipe.of(raw), out)
     metrics, folder = adapted.run.metrics, adapted.run.folder
     if json:
@@ -259,7 +258,7 @@ def distill(
     steps: Steps = None,
     learning_rate: Rate = None,
     seed: Seed = None,
-    out: Out = None,
+    out: Run = None,
     json: Json = False,
 ) -> None:
     """Teach a small model what a larger one knows: any forecaster, or a larger model of this family."""
@@ -272,7 +271,7 @@ def distill(
         {"teacher": teacher, "student": student, "sources": _sources(classes, panel)},
         {"train": {"steps": steps, "learning_rate": learning_rate, "seed": seed}},
     )
-    _require(raw, sources="--classes or --panel", teacher="--teacher")
+    required(raw, sources="--classes or --panel", teacher="--teacher")
     distilled = run(None, DistillRecipe.of(raw), out)
     metrics, folder = distilled.run.metrics, distilled.run.folder
     if json:
@@ -298,29 +297,6 @@ def _columns(target: list[str] | None, item_id: str, timestamp: str, freq: str |
     return Columns(item_id=item_id, timestamp=timestamp, targets=targets, covariates=(), freq=freq)
 
 
-def _check(out: Path | None, *inputs: Any) -> None:
-    if out is not None:
-        from stillroom.series.writing import check_out
-
-        check_out(out, *inputs)
-
-
-def _give(frame: pd.DataFrame, out: Path | None, json: bool, sentence: str, **about: Any) -> None:
-    """Write a frame where it is wanted, and say what it is."""
-    if out is not None:
-        from stillroom.series.writing import write_frame
-
-        write_frame(frame, out)
-    if json and out is not None:
-        echo_json({"out": out, "rows": len(frame), **about})
-    elif json:
-        echo_json(frame.to_dict(orient="records"))
-    elif out is None:
-        typer.echo(frame.to_csv(index=False), nl=False)
-    else:
-        typer.echo(f"{sentence}: {out}")
-
-
 def _sources(classes: list[str] | None, panels: list[str] | None) -> dict[str, Any]:
     """The sources of a recipe that options name."""
     measured = [
@@ -330,9 +306,3 @@ def _sources(classes: list[str] | None, panels: list[str] | None) -> dict[str, A
         "classes": [{"source": source} for source in classes] if classes else None,
         "panels": measured or None,
     }
-
-
-def _require(recipe: dict[str, Any], **options: str) -> None:
-    for name, option in options.items():
-        if recipe.get(name) is None:
-            raise RecipeError(f"Nothing says {name}: give {option}, or a recipe that says it.")

@@ -6,20 +6,17 @@ torch: loading a model does.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillroom.core.errors import MissingError, ModelError, UserError
+from stillroom.core.folders import HUB_ID, cached_config, record
 from stillroom.units.units import Units
 
 if TYPE_CHECKING:
     from stillroom.units.model import UnitsModel
-
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def claims(source: str) -> bool:
@@ -30,17 +27,14 @@ def claims(source: str) -> bool:
     folder = Path(source).expanduser()
     if folder.is_dir():
         if (folder / "config.json").is_file():
-            return _is_ours(_read(folder / "config.json"))
+            return _is_ours(record(folder / "config.json"))
         return (
-            _is_run(_read(folder / "run.json"))
-            or _read(folder / "stillroom_adapter.json").get("architecture") == "UniTS"
+            _is_run(record(folder / "run.json"))
+            or record(folder / "stillroom_adapter.json").get("architecture") == "UniTS"
         )
     if not HUB_ID.fullmatch(source):
         return False
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(source, "config.json")
-    return isinstance(cached, str) and _is_ours(_read(Path(cached)))
+    return _is_ours(cached_config(source) or {})
 
 
 def load(source: str | Path, *, device: str = "cpu", base: str | None = None) -> Units:
@@ -73,7 +67,7 @@ def load(source: str | Path, *, device: str = "cpu", base: str | None = None) ->
         return Units(_adapted(folder, device, base), str(folder))
     if (folder / "config.json").is_file():
         return Units(_pretrained(str(folder), device), str(folder))
-    run = _read(folder / "run.json")
+    run = record(folder / "run.json")
     if _is_run(run):
         if not run.get("metrics", {}).get("verdict") or not run["recipe"].get("base"):
             raise ModelError(f"The training in {folder} has not ended: run it again, and it goes on where it stopped.")
@@ -91,8 +85,6 @@ def find(name: str, *, device: str = "cpu") -> Units:
     """
     from stillroom.core.registry import resolve_model
 
-    if Path(name).expanduser().is_dir():  # also where the package is not registered
-        return load(name, device=device)
     found = resolve_model(name)
     model = None if found.source is None else found.load(device=device)
     if not isinstance(model, Units):
@@ -108,7 +100,7 @@ def _pretrained(source: str, device: str) -> UnitsModel:
     from stillroom.units.model import UnitsModel
 
     local = Path(source).is_dir()
-    config = _read(Path(source) / "config.json") if local else {}
+    config = record(Path(source) / "config.json") if local else {}
     if local and not _is_ours(config):
         raise ModelError(f"{source} holds no UniTS model: its config.json is another family's.")
     try:
@@ -144,15 +136,6 @@ def _is_ours(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") == "units"
 
 
-def _is_run(record: Mapping[str, Any]) -> bool:
-    recipe = record.get("recipe")
+def _is_run(run: Mapping[str, Any]) -> bool:
+    recipe = run.get("recipe")
     return isinstance(recipe, dict) and recipe.get("family") == "units"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A small JSON file, or nothing where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

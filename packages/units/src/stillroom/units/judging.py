@@ -16,8 +16,7 @@ by a handful of items, and unlike the log loss no single item that a network was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stillroom.core.errors import DataError
+from stillroom.core.evaluating import evaluating
 from stillroom.core.gate import Verdict, judge
 from stillroom.core.objectives import pinball
 from stillroom.core.seeds import seed_of
@@ -78,7 +78,7 @@ def examine(held: Held, network: nn.Module, other: Callable[[Batch], Batch] | No
     """
     losses: dict[str, list[np.ndarray]] = {}
     right: dict[str, list[np.ndarray]] = {}
-    with evaluating(network), torch.no_grad():
+    with evaluating(network):
         for name, batches in held.items():
             for batch in batches:
                 said = None if other is None else other(batch).get("teacher_quantiles")
@@ -184,17 +184,6 @@ def some(items: Items, places: np.ndarray) -> Items:
     if isinstance(items, Labelled):
         changes["labels"] = items.labels[places]
     return replace(items, **changes)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into eval mode within the body, and back into its own after it."""
-    training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(training)
 
 
 def _joined(parts: Mapping[str, Sequence[np.ndarray]]) -> dict[str, np.ndarray]:
