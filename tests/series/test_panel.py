@@ -104,3 +104,16 @@ def test_shapes_that_do_not_fit_are_refused():
         item(known={"k": np.zeros(2)})
     with pytest.raises(DataError, match="names 2"):
         Panel((item(),), "D", ("x", "y"))
+
+
+def test_several_items_become_the_variables_of_one():
+    start = pd.Timestamp("2024-01-01")
+    items = tuple(Item(name, start, np.full((1, 3), value)) for name, value in (("a", 1.0), ("b", 2.0), ("c", 3.0)))
+    joined = Panel(items, "D").joined(["c", "a"], "both")
+    assert (joined.item_id, joined.start, joined.target.tolist()) == ("both", start, [[3.0] * 3, [1.0] * 3])
+
+
+def test_items_of_other_steps_are_not_joined():
+    items = (Item("a", None, np.zeros((1, 3))), Item("b", None, np.zeros((1, 4))))
+    with pytest.raises(DataError, match="'a' and 'b' do not cover the same steps"):
+        Panel(items, None).joined(["a", "b"], "both")

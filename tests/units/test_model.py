@@ -27,7 +27,8 @@ from stillroom.core.adapters import (
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.units.architecture import UNITS
 from stillroom.units.config import UnitsConfig
-from stillroom.units.model import Block, UnitsModel, interpolation, lay_out, normalised
+from stillroom.units.model import Block, UnitsModel, interpolation, lay_out
+from stillroom.units.scaling import normalised
 
 NAN = float("nan")
 CLASSES = ["left", "right", "still"]
@@ -228,43 +229,6 @@ def test_a_block_adds_its_branches_of_the_normed_stream_each_through_its_gate(mo
         opened = 1 / (1 + np.exp(-(normed @ gate.weight.numpy().T + gate.bias.numpy())))
         stream = stream + opened * branch(torch.tensor(normed, dtype=torch.float32), layout).numpy()
     np.testing.assert_allclose(block(x, layout).numpy(), stream, atol=1e-3, rtol=1e-3)
-
-
-@given(seed=st.integers(0, 999), time=st.integers(1, 40), loc=st.sampled_from([0.0, -3.0, 1e4]))
-@quick
-def test_scaling_is_by_the_mean_and_deviation_of_what_is_known(seed, time, loc):
-    values = walks(seed, 2, 3, time).double() + loc
-    found_loc, found_scale, normal = normalised(values, values.isfinite())
-    for row, variable in np.ndindex(2, 3):
-        known = values[row, variable][values[row, variable].isfinite()].numpy()
-        flat = len(set(known)) < 2
-        mean, deviation = (known.mean() if len(known) else 0.0), (1.0 if flat else known.std())
-        np.testing.assert_allclose(
-            [found_loc[row, variable, 0], found_scale[row, variable, 0]], [mean, deviation], rtol=1e-9
-        )
-        expected = np.nan_to_num((values[row, variable].numpy() - mean) / deviation)
-        np.testing.assert_allclose(normal[row, variable], expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("value", [0.1, -1e30, 123456.7])
-def test_a_variable_of_one_value_has_it_as_its_loc(value):
-    values = torch.full((1, 2, 9), value)
-    values[0, 0, 3] = values[0, 1] = NAN
-    loc, scale, normal = normalised(values, values.isfinite())
-    assert loc.flatten().tolist() == [torch.tensor(value).item(), 0.0]
-    assert scale.flatten().tolist() == [1.0, 1.0]
-    assert not normal.any()
-
-
-@pytest.mark.parametrize("size", [1e-40, 1e-30, 1e30])
-def test_values_at_the_ends_of_single_precision_are_scaled_too(size):
-    loc, scale, normal = normalised(
-        torch.tensor([[[1.0, 2.0, 3.0, 6.0]]]) * size, torch.ones(1, 1, 4, dtype=torch.bool)
-    )
-    assert torch.stack([loc, scale]).isfinite().all()
-    if size > 1e-38:
-        torch.testing.assert_close(normal[0, 0], torch.tensor([-1.0690, -0.5345, 0.0, 1.6036]), atol=1e-3, rtol=1e-3)
-    assert normal.abs().max() < 2
 
 
 def test_patches_end_with_the_context_and_hold_values_beside_what_was_observed(model):

@@ -266,17 +266,13 @@ def together(panel: Panel, names: tuple[str, ...]) -> Panel:
     DataError
         If there is no item of a name, or they do not cover the same steps.
     """
-    from stillroom.series.panel import Item, Panel
+    from stillroom.series.panel import Panel
 
-    items = panel.select(names).items
-    for item in items[1:]:
-        if (item.start, item.length) != (items[0].start, items[0].length):
-            raise DataError(f"items {names[0]!r} and {item.item_id!r} do not cover the same steps: they cannot be one")
     if len(panel.targets) > 1:
         raise DataError(f"the items have {len(panel.targets)} variables already: leave `variables` out")
     prefix = os.path.commonprefix(names)  # noqa: RUF071 — of characters: ETTh1_HUFL and ETTh1_OT make ETTh1
-    name = prefix.rstrip("_-/. ") or names[0]
-    return Panel((Item(name, items[0].start, np.concatenate([item.target for item in items])),), panel.freq, names)
+    item = panel.joined(names, prefix.rstrip("_-/. ") or names[0])
+    return Panel((item,), panel.freq, names)
 
 
 def check(answer: list[np.ndarray], data: ImputeData) -> np.ndarray:

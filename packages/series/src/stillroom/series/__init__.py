@@ -13,6 +13,8 @@ metrics   MASE, WQL and what else forecasters expect, in one numpy pass
 labelled  series with classes, in two parts   classes  accuracy, F1, log loss
 anomalous series with labelled anomalies      anomalies   VUS, AUC, range and event metrics of anomaly scores
 gaps      seeded gaps to fill, and metrics of what was filled in
+heldout   what is kept from training: a window that chooses, one that judges
+options, writing   what the commands of forecasting families share
 corpus    real series to pre-train on, some held out
 mixture   training windows by the batch, of real and synthetic series
 """

@@ -121,6 +121,22 @@ class Panel:
             raise DataError(f"There is no item {unknown[0]!r} among the {len(self)} items.")
         return Panel(tuple(by_id[i] for i in wanted), self.freq, self.targets)
 
+    def joined(self, ids: Iterable[str | int], name: str) -> Item:
+        """Make one item of several: their targets become its variables.
+
+        Raises
+        ------
+        DataError
+            If the panel has no such item, or they do not cover the same steps.
+        """
+        items = self.select(ids).items
+        for item in items[1:]:
+            if (item.start, item.length) != (items[0].start, items[0].length):
+                raise DataError(
+                    f"Items {items[0].item_id!r} and {item.item_id!r} do not cover the same steps: they cannot be one."
+                )
+        return Item(name, items[0].start, np.concatenate([item.target for item in items]))
+
     def univariate(self) -> Panel:
         """Make every target an item of its own, named `ITEM_TARGET` where there are several."""
         items = (

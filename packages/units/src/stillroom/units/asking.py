@@ -7,43 +7,13 @@ answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stillroom.units.arrays import by_size, pad
-
-
-class Standard(NamedTuple):
-    """A series in its own units of location and scale: the series is `loc + scale * values`."""
-
-    values: np.ndarray  # (variables, time), NaN = missing
-    loc: np.ndarray  # (variables, 1)
-    scale: np.ndarray  # (variables, 1)
-
-
-def standardised(series: np.ndarray) -> Standard:
-    """Bring each variable of a series (variables, time) to mean 0 and standard deviation 1, in double precision.
-
-    The network does the same, but what it is given has single precision, in which a small change of a large value is
-    lost. A constant variable, and one of which nothing is known, becomes 0, of scale 0 around its value or around 0:
-    whatever the network says of it, the answer is that value.
-    """
-    seen = ~np.isnan(series)
-    count = np.maximum(seen.sum(axis=1, keepdims=True), 1)
-    filled = np.where(seen, series, 0.0)
-    loc = filled.sum(axis=1, keepdims=True) / count
-    lowest = np.where(seen, series, np.inf).min(axis=1, keepdims=True)
-    highest = np.where(seen, series, -np.inf).max(axis=1, keepdims=True)
-    reach = np.where(highest > lowest, highest - lowest, 1.0)
-    away = np.where(seen, series - loc, 0.0)
-    scale = reach * np.sqrt(((away / reach) ** 2).sum(axis=1, keepdims=True) / count)  # tiny squares would be 0
-    flat = (lowest >= highest) | (scale < np.finfo(np.float64).tiny)
-    loc = np.where(flat & np.isfinite(lowest), lowest, loc)
-    values = np.where(flat, 0.0, away / np.where(flat, 1.0, scale))
-    return Standard(np.where(seen, values, np.nan), loc, np.where(flat, 0.0, scale))
 
 
 @torch.no_grad()

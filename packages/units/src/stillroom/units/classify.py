@@ -23,10 +23,11 @@ from stillroom.core.seeds import own_random
 from stillroom.core.settings import TrainSettings
 from stillroom.core.trainer import DistillTrainer
 from stillroom.units import ridge
-from stillroom.units.asking import answers, standardised
+from stillroom.units.asking import answers
 from stillroom.units.features import features, pace_of, resampled
 from stillroom.units.losses import losses
 from stillroom.units.means import begin_at_means
+from stillroom.units.scaling import standardised
 from stillroom.units.stream import labelled
 from stillroom.units.windows import Labelled
 

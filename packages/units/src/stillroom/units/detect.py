@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from stillroom.core.errors import DataError, RecipeError
-from stillroom.units.asking import standardised
 from stillroom.units.looking import nearest, states, unexpected
+from stillroom.units.scaling import standardised
 
 SMALL = 0.1
 """The least distance, in the same units, by which what goes beyond all that was learned is measured."""

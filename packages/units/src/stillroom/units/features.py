@@ -15,7 +15,8 @@ import torch
 
 from stillroom.core.progress import progress
 from stillroom.core.seeds import seed_of
-from stillroom.units.asking import answers, standardised
+from stillroom.units.asking import answers
+from stillroom.units.scaling import standardised
 
 PATCHES = (32, 128)
 """The least and the most that the longest series of a set is brought to."""

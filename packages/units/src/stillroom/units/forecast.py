@@ -14,8 +14,9 @@ import numpy as np
 from stillroom.core.errors import RecipeError
 from stillroom.core.progress import progress
 from stillroom.series.levels import at_levels
-from stillroom.units.asking import answers, row, standardised
+from stillroom.units.asking import answers, row
 from stillroom.units.config import DECILES
+from stillroom.units.scaling import standardised
 from stillroom.units.windows import begun
 
 

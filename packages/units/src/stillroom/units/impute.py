@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from stillroom.core.progress import progress
-from stillroom.units.asking import answers, row, standardised
+from stillroom.units.asking import answers, row
 from stillroom.units.pieces import pieces
+from stillroom.units.scaling import standardised
 
 OVERLAP = 0.25
 """Of one piece with the next: a gap near an end of a piece is filled by the one that sees both of its sides."""

@@ -13,8 +13,9 @@ import numpy as np
 
 from stillroom.core.progress import progress
 from stillroom.series.levels import at_levels
-from stillroom.units.asking import answers, row, standardised
+from stillroom.units.asking import answers, row
 from stillroom.units.pieces import Piece, pieces
+from stillroom.units.scaling import standardised
 
 PATCHES = 64
 """Of a piece that is looked at together: long enough for a week of hours, short enough to be cheap."""

@@ -27,6 +27,7 @@ from transformers.utils.generic import ModelOutput
 
 from stillroom.core.errors import DataError, RecipeError
 from stillroom.units.config import UnitsConfig
+from stillroom.units.scaling import normalised
 
 EPSILON = 1e-6
 ROTARY_BASE = 10_000.0  # Su et al. 2021, section 3.2.2
@@ -421,36 +422,6 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, inputs) -> (…, outputs)."""
         return self.output(F.silu(self.hidden(x))) + self.straight(x)  # type: ignore[no-any-return]
-
-
-def normalised(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Bring each variable to mean 0 and standard deviation 1 over what is known of it.
-
-    Parameters
-    ----------
-    values, known
-        (n, v, t).
-
-    Returns
-    -------
-    loc, scale, normal
-        (n, v, 1) twice, and (n, v, t) in float32, 0 where nothing is known. A variable of one value over and over has
-        that as its loc and scale 1; one of which nothing is known has loc 0 and scale 1.
-    """
-    # squares of what float32 holds overflow in float32; Apple's GPUs have no wider numbers
-    wide = torch.float32 if values.device.type == "mps" else torch.float64
-    narrow = torch.promote_types(values.dtype, torch.float32)
-    seen = torch.where(known, values.to(wide), 0.0)
-    count = known.sum(-1, keepdim=True)
-    mean = seen.sum(-1, keepdim=True) / count.clamp(min=1)
-    lowest = seen.masked_fill(~known, torch.inf).amin(-1, keepdim=True)
-    highest = seen.masked_fill(~known, -torch.inf).amax(-1, keepdim=True)
-    flat = highest <= lowest  # also where nothing is known: -inf <= inf
-    loc = torch.where(flat, torch.where(count > 0, lowest, 0.0), mean).to(narrow)
-    apart = torch.where(known, seen - loc, 0.0)  # from the rounded mean, which is what gives the values back
-    deviation = (apart.square().sum(-1, keepdim=True) / count.clamp(min=1)).sqrt()
-    scale = torch.where(flat, 1.0, deviation.clamp(min=torch.finfo(narrow).tiny)).to(narrow)
-    return loc, scale, (apart / scale).float()
 
 
 def lay_out(

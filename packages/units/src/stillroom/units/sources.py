@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validato
 from stillroom.core.errors import DataError, MissingError, RecipeError
 from stillroom.series import anomalous, corpus, intake, labelled
 from stillroom.series.mixture import SYNTHETIC, coarser
-from stillroom.series.panel import Item, Panel
+from stillroom.series.panel import Item
 from stillroom.units.windows import FEWEST, Items, Labelled, Synthetic, Windows
 
 Fill = Literal["forecast", "impute", "detect"]
@@ -317,7 +317,7 @@ def _together(series: Sequence[np.ndarray], sources: Sequence[str], mixed: float
 
 def _panel(part: Measured) -> Source:
     panel = intake.load(expanded(part.source))
-    named = {name: _joined(panel, name, ids) for name, ids in part.together.items()}
+    named = {name: panel.joined(ids, name) for name, ids in part.together.items()}
     if not named:
         named = {str(item.item_id): item for item in panel}
     series = {name: _before(item, part) for name, item in named.items()}
@@ -342,15 +342,6 @@ def _divided(series: Sequence[np.ndarray], held_out: np.ndarray) -> tuple[list[n
     for values, held in zip(series, held_out.tolist(), strict=True):
         both[held].append(values)
     return both
-
-
-def _joined(panel: Panel, name: str, ids: Sequence[str]) -> Item:
-    """Make one item of several: their targets become its variables."""
-    items = panel.select(ids).items
-    for item in items[1:]:
-        if (item.start, item.length) != (items[0].start, items[0].length):
-            raise DataError(f"Items {ids[0]!r} and {item.item_id!r} do not cover the same steps: they cannot be one.")
-    return Item(name, items[0].start, np.concatenate([item.target for item in items]))
 
 
 def _before(item: Item, part: Measured) -> np.ndarray:
