@@ -5,6 +5,10 @@ import pty
 import subprocess
 import sys
 
+import pytest
+
+from stillroom.core.progress import without_bars
+
 CODE = """
 import sys, time
 from stillroom.core import progress
@@ -68,3 +72,17 @@ def test_the_lines_go_where_stderr_was_when_the_work_began():
     code = CODE.replace("time.sleep(pause)", "sys.stderr, pause = None, pause; time.sleep(pause)")
     done = subprocess.run([sys.executable, "-c", code, "10", "0.1"], capture_output=True, text=True, timeout=60)
     assert done.stderr.splitlines()[-1].startswith("forecasting: 10/10")
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_bars_of_transformers_are_silent_within_and_then_as_they_were(shown):
+    from transformers.utils import logging
+
+    before = logging.is_progress_bar_enabled()
+    try:
+        (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+        with without_bars():
+            assert not logging.is_progress_bar_enabled()
+        assert logging.is_progress_bar_enabled() is shown
+    finally:
+        (logging.enable_progress_bar if before else logging.disable_progress_bar)()

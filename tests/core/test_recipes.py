@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from stillroom.core.errors import RecipeError
-from stillroom.core.recipes import checked, overridden
+from stillroom.core.errors import MissingError, RecipeError
+from stillroom.core.recipes import checked, filled_in, overridden
 
 
 class Part(BaseModel):
@@ -58,3 +58,12 @@ def test_options_override_a_recipe_and_those_that_were_not_given_change_nothing(
     )
     assert given == {"steps": 3, "seed": 5, "part": {"weight": 2, "name": "a"}}
     assert recipe == {"steps": 3, "part": {"weight": 1, "name": "a"}}
+
+
+def test_environment_variables_are_filled_in_and_a_missing_one_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("FOLDER_OF_DATA", "/data")
+    monkeypatch.delenv("NO_SUCH_FOLDER", raising=False)
+    assert filled_in("$FOLDER_OF_DATA/x.csv") == "/data/x.csv"
+    assert filled_in("nab:") == "nab:"
+    with pytest.raises(MissingError, match=r"\$NO_SUCH_FOLDER/x needs an environment variable that is not set: export"):
+        filled_in("$NO_SUCH_FOLDER/x")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stillroom.core.batches import Batches, BatchStream
-from stillroom.core.errors import DataError
+from stillroom.core.errors import DataError, MissingError
 from stillroom.core.objectives import IGNORED_LABEL
 from stillroom.language import documents as module
 from stillroom.language.documents import LINES, Corpus, Documents, Written, chat_ids, document, read
@@ -291,6 +291,12 @@ def test_generated_sentences_to_learn_and_to_choose_by_are_of_different_parts():
 def test_a_missing_text_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"there is no text .*nowhere\.txt: give a file with a line a sentence"):
         read(Corpus(text=str(tmp_path / "nowhere.txt")))
+
+
+def test_a_variable_that_is_not_set_is_one_sentence(monkeypatch):
+    monkeypatch.delenv("NO_SUCH_FOLDER", raising=False)
+    with pytest.raises(MissingError, match=r"\$NO_SUCH_FOLDER/x.txt needs an environment variable that is not set"):
+        read(Corpus(text="$NO_SUCH_FOLDER/x.txt"))
 
 
 def test_what_is_no_text_is_one_sentence(tmp_path):

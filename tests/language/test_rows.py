@@ -7,7 +7,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from stillroom.core.errors import DataError
+from stillroom.core.errors import DataError, MissingError
 from stillroom.core.recipes import checked
 from stillroom.core.targets import Label, TargetStore
 from stillroom.language.rows import Columns, Report, Row, Source, read
@@ -219,7 +219,7 @@ def test_variables_in_a_path_are_filled_in_and_missing_ones_named(tmp_path, monk
     monkeypatch.setenv("SOME_FOLDER", str(tmp_path))
     assert len(read(Source(path="$SOME_FOLDER/t.jsonl")).rows) == 1
     monkeypatch.delenv("SOME_FOLDER")
-    with pytest.raises(DataError, match=r"environment variable in \$SOME_FOLDER/t.jsonl is not set"):
+    with pytest.raises(MissingError, match=r"\$SOME_FOLDER/t.jsonl needs an environment variable that is not set"):
         read(Source(path="$SOME_FOLDER/t.jsonl"))
 
 

@@ -185,7 +185,7 @@ def test_an_environment_variable_is_filled_in_and_an_unset_one_is_asked_for(writ
     monkeypatch.setenv("FOLDER_OF_DATA", str(tmp_path))
     assert len(one(panel(path)).train.series) == 3
     monkeypatch.delenv("FOLDER_OF_DATA")
-    with pytest.raises(MissingError, match=r"The source \$FOLDER_OF_DATA/.* needs an environment variable"):
+    with pytest.raises(MissingError, match=r"\$FOLDER_OF_DATA/.* needs an environment variable"):
         one(panel(path))
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from stillroom.chronos.ungrouped import ungrouped
 from stillroom.core.errors import DataError, ModelError, RecipeError
+from stillroom.core.progress import without_bars
 from stillroom.series.levels import at_levels, in_order
 
 if TYPE_CHECKING:
@@ -245,21 +246,14 @@ def _local_seed(device: Any, seed: int) -> Iterator[None]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence upstream's advice on long horizons (they are asked for on purpose) and transformers' loading bars."""
-
-    from transformers.utils import logging as hf_logging
-
     import chronos.chronos as upstream
 
-    bars = hf_logging.is_progress_bar_enabled()
-    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     advice = logging.getLogger(upstream.__file__)  # upstream names its loggers by their files
     level = advice.level
     advice.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), without_bars():
             warnings.filterwarnings("ignore", message="We recommend keeping prediction length")
             yield
     finally:
         advice.setLevel(level)
-        if bars:
-            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -39,6 +39,20 @@ def progress(description: str, total: int | None = None) -> Iterator[Callable[..
         shown.close()
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Silence transformers' own bars: what they tell of is over in no time."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 class _Bar:
     """A rich bar that appears on its own after DELAY, also when no step has ended by then."""
 

@@ -6,13 +6,14 @@ It does not know what a recipe is for: whoever carries it out brings the model t
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from stillroom.core.errors import RecipeError
+from stillroom.core.errors import MissingError, RecipeError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,6 +35,14 @@ def checked(cls: type[Model], recipe: Model | Mapping[str, Any] | str | Path) ->
         return cls.model_validate(recipe)
     except ValidationError as error:
         raise RecipeError(where + _sentence(cls, error)) from error
+
+
+def filled_in(text: str) -> str:
+    """Fill in the environment variables of a path, as a recipe names it; MissingError where one is not set."""
+    filled = os.path.expandvars(text)
+    if "$" in filled:
+        raise MissingError(f"{text} needs an environment variable that is not set: export it, or write the path out.")
+    return filled
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +32,7 @@ from stillroom.language.grammar.generate import LANGUAGES, pair
 from stillroom.language.grammar.lexicon import Part
 from stillroom.language.grammar.mistakes import SHARES
 from stillroom.language.grammar.noise import Noise, noise
+from stillroom.language.rows import expanded
 
 Lesson = Literal["plain", "doubled", "correct", "repeat"]
 LINES = {"plain": (2, 8), "doubled": (1, 4), "correct": (4, 8), "repeat": (1, 2)}
@@ -116,10 +116,12 @@ def read(corpus: Corpus, mistakes: Sequence[float] = SHARES) -> tuple[Sentences,
     ------
     DataError
         There is no such file, or too little in it.
+    MissingError
+        Its path needs an environment variable that is not set.
     """
     if corpus.text is None:
         return Generated(corpus.grammar, mistakes=mistakes), Generated(corpus.grammar, "choose")
-    path = Path(os.path.expandvars(corpus.text)).expanduser()
+    path = expanded(corpus.text)
     if not path.is_file():
         raise DataError(f"there is no text {path}: give a file with a line a sentence")
     try:

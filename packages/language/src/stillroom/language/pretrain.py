@@ -55,9 +55,9 @@ class PretrainRecipe(BaseModel):
         Of a row; a step sees `train.batch_size` rows.
     train
         The core's settings. `select_by` is `loss` on held-out lines, or, where corrections are among the lessons,
-        `few-shot`: the share of held-out sentences that are not corrected exactly after four corrected ones.
+        `few-shot`: the share of the sentences of `exams` that are not corrected exactly after four corrected ones.
     compiled
-        Whether `torch.compile` makes the steps faster, which needs a C++ compiler: 1.5 times for the shipped minis.
+        Whether `torch.compile` makes the steps faster, which needs a C++ compiler and pays after some hundred of them.
     card
         What the model card says: `title`, `text`, `license`.
     """

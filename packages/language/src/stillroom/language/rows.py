@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from stillroom.core.errors import DataError
+from stillroom.core.recipes import filled_in
 from stillroom.core.tables import rows as table_rows
 from stillroom.core.targets import TargetStore
 from stillroom.language.duplicates import deduplicated, limited
@@ -235,11 +235,8 @@ def read(source: Source, inputs: Sequence[str] = ("input",)) -> Read:
 
 
 def expanded(path: str) -> Path:
-    """Return a path with its environment variables and `~` filled in; DataError where a variable is not set."""
-    filled = os.path.expandvars(path)
-    if "$" in filled:
-        raise DataError(f"an environment variable in {path} is not set: export it, or write the path out")
-    return Path(filled).expanduser()
+    """Return a path with its environment variables and `~` filled in; MissingError where a variable is not set."""
+    return Path(filled_in(path)).expanduser()
 
 
 def text_of(value: Any) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 from stillroom.core import hub, registry
 from stillroom.core.errors import MissingError, ModelError
 from stillroom.core.folders import HUB_ID
+from stillroom.core.progress import without_bars
 
 
 def find(source: str | Path) -> str:
@@ -84,12 +85,10 @@ def quiet() -> Iterator[None]:
     """Let transformers load and save without bars, and without its long reports that a new head is new."""
     from transformers.utils import logging
 
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    level = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with without_bars():
+            yield
     finally:
         logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from stillroom.core.errors import DataError, ModelError
+from stillroom.core.progress import without_bars
 from stillroom.prompts.batching import Frame, batches
 from stillroom.prompts.chunks import cut
 from stillroom.prompts.encoding import Lexicon, literal
@@ -221,14 +222,11 @@ def _weights(device: str, dtype: str) -> Any:
 
 def _load(source: str, weights: Any) -> tuple[Any, Any]:
     from transformers import AutoModelForTokenClassification, AutoTokenizer
-    from transformers.utils import logging
 
     from stillroom.core.hub import cache_only_without_network
 
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        with cache_only_without_network():
+        with cache_only_without_network(), without_bars():
             network, loading = AutoModelForTokenClassification.from_pretrained(
                 source, dtype=weights, trust_remote_code=False, output_loading_info=True
             )
@@ -236,9 +234,6 @@ def _load(source: str, weights: Any) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"{source} cannot be loaded as a token classifier: {reason}") from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     if loading["missing_keys"]:
         raise ModelError(
             f"{source} is no trained token classifier (it lacks {min(loading['missing_keys'])}): take an LLMLingua-2 "

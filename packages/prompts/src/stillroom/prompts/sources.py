@@ -6,14 +6,14 @@ It knows names and files; what the examples are for is somebody else's business.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-from stillroom.core.errors import DataError, MissingError
+from stillroom.core.errors import DataError
+from stillroom.core.recipes import filled_in
 from stillroom.prompts import clean, corpora, examples
 from stillroom.prompts.evaluate import Rate
 from stillroom.prompts.examples import Example
@@ -84,10 +84,7 @@ def read(source: Source) -> list[Example]:
         No such corpus, split or file, or nothing in it.
     """
     if source.file is not None:
-        path = os.path.expandvars(source.file)
-        if "$" in path:
-            raise MissingError(f"the corpus {source.file} needs an environment variable: set it to a folder")
-        found = examples.read(path)
+        found = examples.read(filled_in(source.file))
     elif str(source.name).startswith("clean_"):
         found = clean.load(str(source.name).removeprefix("clean_"), source.split)
     else:

@@ -7,7 +7,6 @@ killed run goes on from its newest checkpoint. Loss is cross-entropy a token; sp
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -22,7 +21,7 @@ from stillroom.core import halves
 from stillroom.core.errors import ModelError
 from stillroom.core.objectives import cross_entropy, forward_kl
 from stillroom.core.progress import progress
-from stillroom.core.recipes import checked
+from stillroom.core.recipes import checked, filled_in
 from stillroom.core.runs import Run, write_atomic
 from stillroom.core.settings import TrainSettings
 from stillroom.core.targets import TargetStore
@@ -276,7 +275,7 @@ def _teacher(teacher: Teacher, folder: Path) -> Lecturer:
     scorer = Scorer.from_pretrained(teacher.model, device)
     if teacher.targets == "live":
         return Lecturer(scorer)
-    return Lecturer(scorer, TargetStore(os.path.expandvars(teacher.store) if teacher.store else folder / "targets.db"))
+    return Lecturer(scorer, TargetStore(filled_in(teacher.store) if teacher.store else folder / "targets.db"))
 
 
 def _shares(corpora: Sequence[Corpus]) -> Iterator[str]:

@@ -7,7 +7,6 @@ held out chooses the checkpoint. It knows files and arrays, no model.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from stillroom.core.errors import DataError, MissingError
+from stillroom.core.errors import DataError
+from stillroom.core.recipes import filled_in
 from stillroom.series.mixture import coarser
 from stillroom.series.records import read_records
 
@@ -81,9 +81,7 @@ def read(corpus: Corpus) -> RealSeries:
     DataError
         No such file, a line that is not as said, or an excluded series that is not there.
     """
-    path = Path(os.path.expandvars(corpus.path))
-    if "$" in str(path):
-        raise MissingError(f"The corpus {corpus.path} needs an environment variable: set it to the data folder.")
+    path = Path(filled_in(corpus.path))
     if not path.is_file():
         raise DataError(f"There is no corpus {path}: correct its path in the recipe.")
     real, seen = RealSeries([], [], [], []), set()

@@ -5,15 +5,15 @@ By names and by hashed windows a benchmark sees whether a score is of data that 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stillroom.core import halves
+from stillroom.core.folders import record
+from stillroom.core.progress import without_bars
 from stillroom.series.overlap import Index
 from stillroom.units.sources import Source
 
@@ -32,8 +32,8 @@ def content(sources: Sequence[Source], base: str | None = None) -> dict[str, Any
     """
     names = {name for source in sources for name in source.data}
     if base is not None:
-        with suppress(OSError, ValueError, KeyError, TypeError):  # a base that was not made here says nothing
-            names |= set(json.loads((Path(base) / "run.json").read_text())["data"]["trained_on"])
+        known = record(Path(base) / "run.json").get("data", {})  # a base that was not made here says nothing
+        names |= set(known.get("trained_on", []))
     counts = {source.name: sum(1 for _ in source.learnt()) for source in sources}
     return {"trained_on": sorted(names), "series": {name: count for name, count in counts.items() if count}}
 
@@ -48,7 +48,7 @@ def save(network: Any, folder: Path, sources: Sequence[Source], base: str | None
     base
         As for `content`.
     """
-    with _no_bars():
+    with without_bars():
         halves.save_pretrained(network, folder)
     index = Index.of((series for source in sources for series in source.learnt()), every=EVERY)
     if base is not None and (Path(base) / INDEX).is_file():
@@ -56,17 +56,3 @@ def save(network: Any, folder: Path, sources: Sequence[Source], base: str | None
         index = Index(np.union1d(index.hashes, before.hashes[before.hashes % EVERY == 0]), every=EVERY)
     if len(index.hashes):
         index.save(folder / INDEX)
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Silence transformers' progress bars: what they tell of is over in no time."""
-    from transformers.utils import logging
-
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

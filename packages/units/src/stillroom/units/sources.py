@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
-from stillroom.core.errors import DataError, MissingError, RecipeError
+from stillroom.core.errors import DataError, RecipeError
+from stillroom.core.recipes import filled_in
 from stillroom.series import anomalous, corpus, intake, labelled
 from stillroom.series.mixture import SYNTHETIC, coarser
 from stillroom.series.panel import Item
@@ -276,14 +276,6 @@ def apart(names: Sequence[bytes], share: float) -> np.ndarray:
     return chosen & ~chosen.all()
 
 
-def expanded(source: str) -> str:
-    """Fill in environment variables; MissingError where one is not set."""
-    filled = os.path.expandvars(source)
-    if "$" in filled:
-        raise MissingError(f"The source {source} needs an environment variable: set it to the data folder.")
-    return filled
-
-
 def _jobs(jobs: Mapping[Fill, float]) -> dict[Job, float]:
     return dict(jobs.items())
 
@@ -316,7 +308,7 @@ def _together(series: Sequence[np.ndarray], sources: Sequence[str], mixed: float
 
 
 def _panel(part: Measured) -> Source:
-    panel = intake.load(expanded(part.source))
+    panel = intake.load(filled_in(part.source))
     named = {name: panel.joined(ids, name) for name, ids in part.together.items()}
     if not named:
         named = {str(item.item_id): item for item in panel}
@@ -355,7 +347,7 @@ def _before(item: Item, part: Measured) -> np.ndarray:
 
 
 def _classes(part: Classes) -> Source:
-    split = labelled.load(expanded(part.source))
+    split = labelled.load(filled_in(part.source))
     names = split.classes
     labels = np.searchsorted(names, split.train_labels)
     series = [np.asarray(values, dtype=np.float32) for values in split.train]
@@ -377,7 +369,7 @@ def _classes(part: Classes) -> Source:
 
 
 def _normal(part: Normal) -> Source:
-    found = anomalous.load(expanded(part.source))
+    found = anomalous.load(filled_in(part.source))
     items = [item for item in found.items if item.train.shape[1] >= FEWEST]
     if not items:
         raise DataError(f"No training part of {part.source} has {FEWEST} steps.")
