@@ -329,3 +329,19 @@ def test_a_text_too_short_to_hold_lines_out_is_one_sentence(tmp_path):
 def test_a_corpus_is_a_text_or_a_grammar_that_there_is(wrong, said):
     with pytest.raises(ValidationError, match=said):
         Corpus(**wrong)
+
+
+def test_of_a_grammar_so_many_sentences_have_unknown_words_as_the_recipe_says():
+    plain, hidden = (read(Corpus(grammar=["en"], disguised=share))[0] for share in (0.0, 1.0))
+    known = {word for seed in range(600) for word in plain.draw(Random(f"known {seed}"))[1].split()}
+
+    def strange(sentences) -> float:
+        found = [sentences.draw(Random(seed))[1].split() for seed in range(200)]
+        return sum(not set(words) <= known for words in found) / 200
+
+    assert strange(plain) + 0.25 < strange(hidden)
+
+
+def test_a_share_of_disguised_sentences_above_one_is_refused():
+    with pytest.raises(ValidationError, match="less than or equal to 1"):
+        Corpus(grammar=["en"], disguised=1.5)

@@ -22,7 +22,7 @@ from random import Random
 from typing import Any, Literal, Protocol
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 from torch import Tensor
 
 from stillroom.core.batches import Batches
@@ -53,6 +53,8 @@ class Corpus(BaseModel):
         Of the text, for its noise; None: a language the generator does not know.
     grammar
         The languages that the generator speaks, by code.
+    disguised
+        The share of the generated sentences in which lemmas get another beginning, so that unknown words are met.
     weight
         Its share of the documents.
     """
@@ -62,6 +64,7 @@ class Corpus(BaseModel):
     text: str | None = None
     language: str | None = None
     grammar: tuple[str, ...] = ()
+    disguised: float = Field(default=0.0, ge=0, le=1)
     weight: PositiveFloat = 1.0
 
     @model_validator(mode="after")
@@ -88,9 +91,11 @@ class Generated:
     languages: Sequence[str]
     part: Part = "train"
     mistakes: Sequence[float] = SHARES
+    disguised: float = 0.0
 
     def draw(self, random: Random) -> tuple[str, str]:  # noqa: D102
-        made = pair(random.choice(self.languages), self.part, 0, random.getrandbits(48), self.mistakes)
+        code, number = random.choice(self.languages), random.getrandbits(48)
+        made = pair(code, self.part, 0, number, self.mistakes, self.disguised)
         return made.source, made.target
 
 
@@ -120,7 +125,8 @@ def read(corpus: Corpus, mistakes: Sequence[float] = SHARES) -> tuple[Sentences,
         Its path needs an environment variable that is not set.
     """
     if corpus.text is None:
-        return Generated(corpus.grammar, mistakes=mistakes), Generated(corpus.grammar, "choose")
+        learned = Generated(corpus.grammar, mistakes=mistakes, disguised=corpus.disguised)
+        return learned, Generated(corpus.grammar, "choose")
     path = expanded(corpus.text)
     if not path.is_file():
         raise DataError(f"there is no text {path}: give a file with a line a sentence")

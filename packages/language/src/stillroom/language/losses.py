@@ -150,7 +150,9 @@ def label_losses(kind: Kind, model: nn.Module, batch: Batch, teacher: Any = None
     return {"labels": cross_entropy(ours.logits, ours.labels)}
 
 
-def answers(model: Any, batch: Batch, kind: Kind, *, whose: str = "", hidden: Iterable[int] = ()) -> Answers:
+def answers(
+    model: Any, batch: Batch, kind: Kind, *, whose: str = "", hidden: Iterable[int] = (), memory: Any = None
+) -> Answers:
     """Run a network over a batch and return what it says at the answer tokens.
 
     The network's output layer sees those places only, whatever else the network does with its logits.
@@ -163,6 +165,8 @@ def answers(model: Any, batch: Batch, kind: Kind, *, whose: str = "", hidden: It
         `"teacher_"` reads the tensors of that name instead.
     hidden
         Layers whose states are wanted.
+    memory
+        Of what the rows begin with, where the batch is without it; see `beginnings.after`.
 
     Raises
     ------
@@ -188,6 +192,8 @@ def answers(model: Any, batch: Batch, kind: Kind, *, whose: str = "", hidden: It
             )
     else:
         inputs["decoder_input_ids"] = network.prepare_decoder_input_ids_from_labels(labels)
+    if memory is not None:
+        inputs["past_key_values"] = memory
     counts = labels != IGNORED_LABEL
 
     def at_answers(states: Tensor) -> Tensor:

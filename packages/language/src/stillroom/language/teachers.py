@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from stillroom.core.errors import ModelError
 from stillroom.language import students, vocabulary
+from stillroom.language.beginnings import after
 from stillroom.language.losses import Answers, Batch, Kind, answers
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}  # a recipe's words, and torch's
@@ -68,7 +69,10 @@ class LanguageTeacher(nn.Module):
         """Return what it says at the answer tokens, with the states of the layers in `hidden`."""
         whose = "teacher_" if "teacher_input_ids" in batch else ""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            said = answers(self.model, batch, self.kind, whose=whose, hidden=hidden)
+            memory = None
+            if self.kind == "causal":
+                batch, memory = after(self.model, batch, whose)
+            said = answers(self.model, batch, self.kind, whose=whose, hidden=hidden, memory=memory)
         return replace(said, logits=said.logits[..., : self.shared])
 
     def logits(self, batch: Batch) -> Tensor:

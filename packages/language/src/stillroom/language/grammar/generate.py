@@ -13,6 +13,7 @@ from random import Random
 from typing import cast, get_args
 
 from stillroom.core.errors import RecipeError
+from stillroom.language.grammar.disguise import disguised
 from stillroom.language.grammar.lexicon import Language, Part, Phrase
 from stillroom.language.grammar.mistakes import SHARES, spoil
 from stillroom.language.grammar.pattern import Slot
@@ -73,22 +74,33 @@ def pairs(languages: Sequence[str] = tuple(LANGUAGES), part: Part = "train", see
         number += 1
 
 
-def pair(code: str, part: Part, seed: int, number: int, shares: Sequence[float] = SHARES) -> Pair:
-    """Return pair `number` of a language, part and seed; `shares` says how often it has no mistake, one, two, …"""
+def pair(
+    code: str, part: Part, seed: int, number: int, shares: Sequence[float] = SHARES, disguise: float = 0.0
+) -> Pair:
+    """Return pair `number` of a language, part and seed.
+
+    Parameters
+    ----------
+    shares
+        How often it has no mistake, one, two, …
+    disguise
+        The share of the sentences whose lemmas get another beginning (see `disguise`): words that no lexicon has.
+    """
     speech = language(code)
     random = Random(f"{code} {part} {seed} {number}")  # a text is hashed with SHA-512, the same everywhere
     _, patterns, numbers = speech.part(part)
     place = random.randrange(len(patterns))
-    words, lemmas = realised(speech, part, patterns[place], random)
+    hidden = disguise > 0 and random.random() < disguise
+    words, lemmas = realised(speech, part, patterns[place], random, hidden)
     source, kinds = spoil(words, random, shares)
     target = sentence([word.text for word in words])
     return Pair(source, target, code, kinds, numbers[place], lemmas)
 
 
 def realised(
-    speech: Language, part: Part, pattern: Sequence[Word | Slot], random: Random
+    speech: Language, part: Part, pattern: Sequence[Word | Slot], random: Random, hidden: bool = False
 ) -> tuple[list[Word], tuple[str, ...]]:
-    """Fill a pattern's slots with lemmas of a part; return its words and the lemmas."""
+    """Fill a pattern's slots with lemmas of a part, disguised if `hidden`; return its words and the lemmas."""
     entries = speech.part(part)[0]
     phrases: dict[str, Phrase] = {}
     words: list[Word] = []
@@ -103,7 +115,10 @@ def realised(
             lemmas.append(entry.lemma)
         phrase = speech.realise(item, entry, phrases, random)
         phrases[item.name] = phrase
-        *front, last = phrase.words
+        made = phrase.words
+        if entry is not None and hidden:
+            made = disguised(made, entry.lemma, [one.lemma for one in entries[item.cls]], random)
+        *front, last = made
         swapping = Word(last.text, last.wrong, item.swaps or last.swaps, last.spellable)
         words += [*front, swapping]
     return words, tuple(lemmas)
