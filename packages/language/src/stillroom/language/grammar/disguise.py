@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from os.path import commonpath
+from itertools import takewhile
 from random import Random
 
 from stillroom.language.grammar.words import Word
@@ -30,8 +30,9 @@ def disguised(words: Sequence[Word], lemma: str, others: Sequence[str], random: 
     found = [[[token for token in _TOKEN.findall(form) if _of(lemma, token)] for form in one] for one in forms]
     if any(any(one) and not all(one) for one in found):
         return tuple(words)
-    stem = commonpath([lemma, *(token for one in found for tokens in one for token in tokens)])
-    cut = min(len(stem), max(2, len(lemma) - ENDING))
+    alike = [lemma, *(token for one in found for tokens in one for token in tokens)]
+    stem = takewhile(lambda letters: len(set(letters)) == 1, zip(*alike, strict=False))
+    cut = min(sum(1 for _ in stem), max(2, len(lemma) - ENDING))
     like = [one for one in others if one.isalpha() and (one[0].lower() in _VOWELS) == (lemma[0].lower() in _VOWELS)]
     middle = random.choice(like or [lemma])[1 : max(2, cut + random.randint(-1, 1))].lower()
     if random.random() < CHANGED:
