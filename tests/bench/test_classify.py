@@ -79,6 +79,21 @@ def test_the_predictions_are_a_row_a_series_and_hold_no_truth(task):
     assert kind.score(spec, data, frame)["ACCURACY"] == 1
 
 
+def test_a_model_that_asks_for_it_is_told_the_data_set_before_it_learns(task):
+    kind, spec, data = task
+
+    class Meets(Says):
+        heard: str | None = None
+
+        def meet(self, dataset):
+            self.heard = dataset
+
+        def fit_classes(self, series, labels):
+            assert self.heard == spec.dataset
+
+    kind.predict(Meets(np.full((3, 3), 1 / 3)), spec, data, Stopwatch())
+
+
 def test_scores_go_by_the_series_and_not_by_the_order_of_rows(task):
     kind, spec, data = task
     frame = kind.predict(Says(np.random.default_rng(1).dirichlet([1, 1, 1], 3)), spec, data, Stopwatch())

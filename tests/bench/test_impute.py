@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stillroom.bench.baselines.imputers import interpolate, linear_interpolation
+from stillroom.bench.baselines.imputers import interpolate, linear_interpolation, seasonal_interpolation
 from stillroom.bench.executor import in_process
-from stillroom.bench.impute import ImputeData, kind
+from stillroom.bench.impute import ImputeData, kind, runs
 from stillroom.bench.kinds import Stopwatch
 from stillroom.bench.runner import make_plan, run
 from stillroom.bench.tasks import load_suite, read_suite, read_task
@@ -301,8 +301,12 @@ def test_windows_longer_than_the_data_are_refused_before_anything_is_computed(tm
 
 def test_the_ett_suite_has_its_windows_parts_and_ratios():
     tasks = load_suite("imputation-ett").tasks
-    assert len(tasks) == 20
+    assert len(tasks) == 24
     assert [task.ratio for task in tasks if task.mask == "point"] == [0.125, 0.25, 0.375, 0.5] * 4
+    assert {(task.id, task.ratio, task.block_length) for task in tasks if task.mask == "block"} == {
+        *((f"{name}-block-0.25", 0.25, 24) for name in ("ETTh1", "ETTh2", "ETTm1", "ETTm2")),
+        *((f"{name}-block16-{ratio}", ratio, 16) for name in ("ETTh1", "ETTh2") for ratio in (0.25, 0.5)),
+    }
     for task in tasks:
         hour = 4 if "ETTm" in task.id else 1  # steps an hour
         month = 30 * 24 * hour
@@ -322,6 +326,16 @@ def ett() -> tuple[np.ndarray, ImputeData]:
     spec = load_suite("imputation-ett").tasks[0]
     items = {item.item_id: item.target[0] for item in read_panel(spec)}
     return np.stack([items[name] for name in spec.variables], axis=1), kind.load(spec)
+
+
+def test_blocks_of_16_steps_hide_their_share_and_both_baselines_fill_them(ett):
+    for spec in (task for task in load_suite("imputation-ett").tasks if "block16" in task.id):
+        data = kind.load(spec.model_copy(update={"stride": 8}))
+        lengths = [last - first + 1 for row in data.hidden.reshape(-1, 96) for first, last in runs(row)]
+        assert {length % 16 for length in lengths} == {0}  # blocks may touch
+        assert data.hidden.mean() == pytest.approx(spec.ratio, abs=0.01)
+        for baseline in (linear_interpolation(), seasonal_interpolation()):
+            assert 0 < kind.score(spec, data, kind.predict(baseline, spec, data, Stopwatch()))["MSE"] < 3
 
 
 def test_windows_equal_those_of_time_series_library_reference(ett):

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from stillroom.core.errors import DataError, RecipeError
+from stillroom.core.recipes import checked
 from stillroom.units import classify
 from stillroom.units.classify import Lesson, fit, of_task, probabilities
+from stillroom.units.windows import few_of_each
 
 NAN = np.nan
 RIDGE = Lesson(head="ridge")
@@ -146,6 +148,58 @@ def test_a_task_of_the_model_answers_without_learning(network, make_walk):
         of_task(network, "forecast", [make_walk(0, 1, 9)])
     with pytest.raises(RecipeError, match="no classes for the task 'nobody'"):
         of_task(network, "nobody", [make_walk(0, 1, 9)])
+
+
+def test_a_known_task_answers_in_the_order_of_the_labels_and_learns_nothing(network, make_walk):
+    series = [make_walk(seed, 2, 20) for seed in range(3)]
+    learned = fit(network, series, ["still", "left", "right"], Lesson(head="known", task="gestures"))
+    assert learned.head == "known"
+    assert learned.network is None
+    assert learned.classes.tolist() == ["left", "right", "still"]
+    np.testing.assert_array_equal(probabilities(network, learned, series), of_task(network, "gestures", series))
+
+
+def test_classes_that_are_numbers_find_their_own_columns(make_network, make_walk):
+    network = make_network(tasks={"digits": ["1", "10", "2"]})  # as names are sorted, and not as numbers are
+    series = [make_walk(seed, 1, 20) for seed in range(3)]
+    learned = fit(network, series, [10, 2, 1], Lesson(head="known", task="digits"))
+    found = of_task(network, "digits", series)
+    np.testing.assert_array_equal(probabilities(network, learned, series), found[:, [0, 2, 1]])
+
+
+def test_a_task_that_the_model_has_not_or_with_other_classes_is_said_in_one_sentence(network, make_shapes):
+    series, labels = make_shapes(4, 20)
+    with pytest.raises(RecipeError, match="no classes for the task 'waves': those with classes are gestures"):
+        fit(network, series, labels, Lesson(head="known", task="waves"))
+    with pytest.raises(RecipeError, match="Nothing names a task to answer by: those with classes are gestures"):
+        fit(network, series, labels, Lesson(head="known"))
+    with pytest.raises(DataError, match="has the classes left, right, still, and these series fast, slow"):
+        fit(network, series, labels, Lesson(head="known", task="gestures"))
+
+
+@pytest.mark.parametrize("head", ["ridge", "tokens"])
+def test_of_a_share_nothing_else_is_seen(network, make_shapes, head):
+    series, labels = make_shapes(40, 24)
+    lesson = Lesson(head=head, share=0.1, steps=4, batch_size=4)
+    some = few_of_each(np.unique(labels, return_inverse=True)[1], 0.1, 0)
+    garbled = [one if place in some else np.full((1, 24), 1e6 * place) for place, one in enumerate(series)]
+    other, _ = make_shapes(5, 24, seed=1)
+    found, expected = (
+        probabilities(network, fit(network, given, labels, lesson), other) for given in (garbled, series)
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert found.shape == (5, 2)
+
+
+def test_lessons_that_cannot_be_meant_are_refused_in_one_sentence():
+    for parts, message in (
+        ({"task": "gestures"}, "under head: known alone, not under head: auto"),
+        ({"head": "known", "share": 0.2}, "leave share out"),
+        ({"share": 0}, "share"),
+        ({"head": "knwon"}, "head"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            checked(Lesson, parts)
 
 
 def test_what_cannot_be_learned_is_said_in_one_sentence(network, known, make_walk):

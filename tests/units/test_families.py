@@ -10,7 +10,7 @@ import torch
 
 from stillroom.core import adapters, halves
 from stillroom.core.adapters import AdapterSpec
-from stillroom.core.errors import ModelError
+from stillroom.core.errors import ModelError, RecipeError
 from stillroom.core.runs import Run
 from stillroom.units.architecture import UNITS
 from stillroom.units.families import claims, find, load
@@ -60,6 +60,20 @@ def test_a_run_that_kept_its_base_gives_it_and_one_that_has_not_ended_says_so(fo
         load(run.folder)
     run.record(metrics={"verdict": {"keep": False}})
     assert load(run.folder).fingerprint() == units.fingerprint()
+
+
+def test_a_folder_says_how_its_model_learns_classes_and_what_is_made_of_it_does_not(folder, tmp_path):
+    own = shutil.copytree(folder, tmp_path / "own")
+    config = json.loads((own / "config.json").read_text())
+    (own / "config.json").write_text(json.dumps(config | {"lesson": {"head": "tokens", "steps": 7}}))
+    loaded = load(own)
+    assert loaded.lesson == {"head": "tokens", "steps": 7}
+    loaded.model.save_pretrained(tmp_path / "next")
+    assert load(tmp_path / "next").lesson == {}
+    assert loaded.fingerprint() == load(folder).fingerprint()
+    (own / "config.json").write_text(json.dumps(config | {"lesson": {"heads": "tokens"}}))
+    with pytest.raises(RecipeError, match=r"own says how it learns classes, .* did you mean 'head'"):
+        load(own)
 
 
 def test_what_is_none_of_ours_is_not_claimed_and_is_refused_in_one_sentence(tmp_path, folder):

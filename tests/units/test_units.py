@@ -16,6 +16,8 @@ from stillroom.core.protocols import Classifier, Detector, Forecaster, Imputer
 from stillroom.series.panel import Item, Panel
 from stillroom.series.reading import Columns
 from stillroom.series.windows import Window, cut
+from stillroom.units.units import Units
+from stillroom.units.windows import few_of_each
 
 NAN = np.nan
 ALONE = Columns(covariates=())
@@ -37,7 +39,6 @@ def test_importing_the_package_brings_no_torch():
 
 def test_names_of_the_package_are_found_when_they_are_used():
     import stillroom.units as package
-    from stillroom.units.units import Units
 
     assert package.Units is Units
     assert package.UnitsClassifier.__name__ == "UnitsClassifier"
@@ -126,6 +127,37 @@ def test_a_task_that_the_model_was_trained_for_needs_no_learning(units, frame, m
     assert units.tasks["gestures"] == ["left", "right", "still"]
     assert units.classify([make_walk(0, 1, 20)], task="gestures").shape == (1, 3)
     assert list(units.classify(frame, ALONE, task="gestures").columns) == ["item_id", "left", "right", "still"]
+
+
+def test_a_lesson_of_its_own_is_how_it_learns_unless_told(network, make_shapes):
+    series, labels = make_shapes(8, 24)
+    few = Units(network, lesson={"head": "ridge", "share": 0.25})
+    few.fit_classes(series, labels)
+    plain = Units(network)
+    plain.fit_classes(
+        [series[place] for place in few_of_each(np.arange(8) % 2, 0.25, 0)], ["fast", "slow"], head="ridge"
+    )
+    np.testing.assert_array_equal(few.classify(series), plain.classify(series))
+    few.fit_classes(series, labels, share=1.0)
+    plain.fit_classes(series, labels, head="ridge")
+    np.testing.assert_array_equal(few.classify(series), plain.classify(series))
+    assert few.fresh().lesson == few.lesson
+
+
+def test_a_data_set_that_it_met_is_answered_by_the_task_of_its_name(network, make_walk):
+    series = [make_walk(seed, 1, 20) for seed in range(3)]
+    names = ["left", "right", "still"]
+    known = Units(network, lesson={"head": "known"})
+    for dataset in ("ucr:gestures", "some/where/gestures.npz"):
+        known.meet(dataset)
+        known.fit_classes(series, names)
+        np.testing.assert_array_equal(known.classify(series), known.classify(series, task="gestures"))
+    known.meet("ucr:GunPoint")
+    with pytest.raises(RecipeError, match="no classes for the task 'GunPoint': those with classes are gestures"):
+        known.fit_classes(series, names)
+    known.fit_classes(series, names, task="gestures")  # what is said is what counts
+    with pytest.raises(RecipeError, match="Nothing names a task"):
+        Units(network, lesson={"head": "known"}).fit_classes(series, names)
 
 
 # Gaps

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stillroom.core.errors import DataError
 from stillroom.series.mixture import SYNTHETIC
-from stillroom.units.windows import STRANGERS, Items, Labelled, Synthetic, begun, beside, with_labels
+from stillroom.units.windows import STRANGERS, Items, Labelled, Synthetic, begun, beside, few_of_each, with_labels
 
 seeds = st.integers(0, 2**32)
 
@@ -146,3 +146,15 @@ def test_series_without_labels_cannot_be_told_apart():
 def test_items_without_series_are_refused():
     with pytest.raises(DataError, match="no series to draw windows from"):
         Items([])
+
+
+@pytest.mark.parametrize(
+    ("share", "counts"), [(0.05, [2, 1, 1]), (0.15, [6, 2, 1]), (0.2, [8, 3, 1]), (1.0, [40, 15, 1])]
+)
+def test_a_share_takes_as_much_of_every_class_and_at_least_one_item(share, counts):
+    numbers = np.random.default_rng(0).permutation([0] * 40 + [1] * 15 + [2])
+    places = few_of_each(numbers, share, 0)
+    assert np.bincount(numbers[places]).tolist() == counts
+    assert (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(places, few_of_each(numbers, share, 0))
+    assert share == 1 or places.tolist() != few_of_each(numbers, share, 1).tolist()

@@ -7,7 +7,7 @@ computes no metric (`stillroom.series.classes` does) and knows no model.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,18 @@ PREFIX = "probability_"
 """Begins the columns of probabilities; the class follows."""
 TOLERANCE = 1e-3
 """How far the probabilities of one series may be from a sum of 1: half precision stays within it."""
+
+
+@runtime_checkable
+class Acquainted(Protocol):
+    """A classifier that may know a data set from its own training, and so is told which one comes.
+
+    It still learns from the training part, unless it has a task for that very set. That it was trained on the set is
+    said by its lineage, as for every model.
+    """
+
+    def meet(self, dataset: str) -> None:
+        """Hear the task's `dataset`, before `fit_classes`."""
 
 
 class ClassifyTask(BaseModel):
@@ -103,6 +115,8 @@ class Classify:
         import pandas as pd
 
         split = data.split
+        if isinstance(model, Acquainted):
+            model.meet(spec.dataset)
         with fitting:
             model.fit_classes(split.train, split.train_labels)
         probabilities = np.asarray(model.classify(split.test), dtype=np.float64)

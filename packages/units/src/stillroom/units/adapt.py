@@ -39,7 +39,7 @@ from stillroom.units.recipe import AdaptRecipe
 from stillroom.units.sources import Source, read
 from stillroom.units.stream import Stream, held_out
 from stillroom.units.units import Units
-from stillroom.units.windows import FEWEST, Items, Labelled, with_labels
+from stillroom.units.windows import FEWEST, Items, Labelled, few_of_each, with_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,9 +169,7 @@ def few(source: Source, share: float, seed: int) -> Source:
     if share == 1 or not isinstance(train, Items):
         return source
     if isinstance(train, Labelled):
-        rng = np.random.default_rng([seed, len(train.labels)])
-        members = [rng.permutation(np.flatnonzero(train.labels == label)) for label in np.unique(train.labels)]
-        kept = np.sort(np.concatenate([own[: max(round(share * len(own)), 1)] for own in members]))
+        kept = few_of_each(train.labels, share, seed)
     else:
         first = [values[:, : round(share * values.shape[1])] for values in train.series]
         train = replace(train, series=first)

@@ -2,7 +2,8 @@
 
 Two ways to learn. `ridge` leaves the network as it is and fits a regression on what it makes of the series. `tokens`
 trains the network itself to point from its CLS token at the classes' category tokens: only tokens move, or all weights.
-Where there are enough items, some are kept back and the better way is taken. It knows no file and no metric.
+Where there are enough items, some are kept back and the better way is taken. A model that was trained for these very
+classes needs no learning: `known` answers as it is. It knows no file and no metric.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from stillroom.core.batches import Batches
 from stillroom.core.errors import DataError, RecipeError
@@ -29,7 +30,7 @@ from stillroom.units.losses import losses
 from stillroom.units.means import begin_at_means
 from stillroom.units.scaling import standardised
 from stillroom.units.stream import labelled
-from stillroom.units.windows import Labelled
+from stillroom.units.windows import Labelled, few_of_each
 
 TASK = "learned-here"
 """The name of the task that is added to a copy of the network."""
@@ -50,23 +51,37 @@ class Lesson(BaseModel):
     ----------
     head
         `ridge`, `tokens`, or `auto`: whichever is right more often on items that were kept back, `ridge` where they are
-        equal or too few.
+        equal or too few. `known` learns nothing: the model's own tokens of a task with these classes answer.
+    task
+        The name of that task, for `known`.
+    share
+        Few-shot: learn from this share of the items of each class, at least one of each; nothing sees the others.
     moves
         What training moves: the task's tokens and CLS (`tokens`), or every weight (`all`).
     steps, batch_size, learning_rate
         Of the training of `tokens`. The default rate is 0.01 for tokens and 0.0005 for all weights.
     seed
-        Of what is kept back, and of the training.
+        Of what is left of a share, of what is kept back, and of the training.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    head: Literal["auto", "ridge", "tokens"] = "auto"
+    head: Literal["auto", "ridge", "tokens", "known"] = "auto"
+    task: str | None = None
+    share: float = Field(default=1.0, gt=0, le=1)
     moves: Literal["tokens", "all"] = "tokens"
     steps: PositiveInt = 200
     batch_size: PositiveInt = 16
     learning_rate: PositiveFloat | None = None
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Lesson:
+        if self.task is not None and self.head != "known":
+            raise ValueError(f"a task of the model answers under head: known alone, not under head: {self.head}")
+        if self.share != 1 and self.head == "known":
+            raise ValueError("head: known learns from no item, so from no share of them either: leave share out")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +97,13 @@ class Learned:
     pace
         What the lengths of series are multiplied by before the network reads them.
     head
-        `ridge`, `tokens`, or `only` where there was one class.
+        `ridge`, `tokens`, `known`, or `only` where there was one class.
     ridge
         The regression, for `ridge`.
     network
         The trained copy, for `tokens`.
+    task
+        The model's own task, for `known`.
     held_out
         Accuracy of each way on the items kept back; empty where none were.
     """
@@ -97,6 +114,7 @@ class Learned:
     head: str
     ridge: ridge.Ridge | None = None
     network: Any = None
+    task: str | None = None
     held_out: dict[str, float] | None = None
 
 
@@ -116,11 +134,19 @@ def fit(model: Any, series: Sequence[np.ndarray], labels: Sequence[Any] | np.nda
     Raises
     ------
     DataError
-        Series and labels do not fit together, or a label is missing.
+        Series and labels do not fit together, or a label is missing; or the task that `known` names has other classes.
+    RecipeError
+        The model has no such task.
     """
     names, numbers = _numbered(labels, len(series))
     variables = len(series[0])
     _check(series, variables)
+    if lesson.head == "known":
+        _order(model, lesson.task, names)
+        return Learned(names, variables, 1.0, "known", task=lesson.task)
+    if lesson.share < 1:
+        places = few_of_each(numbers, lesson.share, lesson.seed)
+        series, numbers = [series[place] for place in places.tolist()], numbers[places]
     series = [_ended(one) for one in series]
     pace = pace_of(series, model.config)
     if len(names) == 1:
@@ -164,6 +190,9 @@ def probabilities(model: Any, learned: Learned, series: Sequence[np.ndarray]) ->
         return np.ones((len(series), 1))
     if learned.head == "tokens":
         return _tokens(learned, series)
+    if learned.head == "known":
+        assert learned.task is not None
+        return of_task(model, learned.task, series)[:, _order(model, learned.task, learned.classes)]
     assert learned.ridge is not None
     return learned.ridge.probabilities(features(model, series, learned.pace))
 
@@ -176,16 +205,26 @@ def of_task(model: Any, task: str, series: Sequence[np.ndarray]) -> np.ndarray:
     RecipeError
         The model has no such task, or the task no classes.
     """
-    if model.config.tasks.get(task) is None:
-        known = [name for name, classes in model.config.tasks.items() if classes is not None]
-        has = f"those with classes are {', '.join(known)}" if known else "it has none with classes"
-        raise RecipeError(f"This model has no classes for the task {task!r}: {has}; or let it learn yours.")
+    classes_of(model, task)
     found: list[Any] = [None] * len(series)
     for places, said in answers(model, [standardised(one).values for one in series], task=task):
         shares = said.class_logits.double().softmax(-1).cpu().numpy()
         for number, place in enumerate(places.tolist()):
             found[place] = shares[number]
     return np.stack(found)
+
+
+def classes_of(model: Any, task: str | None) -> list[str]:
+    """Return the classes of a task that the model was trained for, in the order of `of_task`; raises as it does."""
+    classes: list[str] | None = model.config.tasks.get(task)
+    if classes is None:
+        known = [name for name, classes in model.config.tasks.items() if classes is not None]
+        has = f"those with classes are {', '.join(known)}" if known else "it has none with classes"
+        lacks = (
+            "Nothing names a task to answer by" if task is None else f"This model has no classes for the task {task!r}"
+        )
+        raise RecipeError(f"{lacks}: {has}; or let it learn yours.")
+    return classes
 
 
 class Draws(Batches):
@@ -263,6 +302,17 @@ def _kept_back(numbers: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
             members = rng.permutation(np.flatnonzero(numbers == label))
             judge += members[: int(share * len(members))].tolist()
     return np.setdiff1d(np.arange(len(numbers)), judge), np.array(sorted(judge), dtype=np.int64)
+
+
+def _order(model: Any, task: str | None, names: np.ndarray) -> list[int]:
+    """Where a task of the model has each of some classes; raises DataError unless they are all that it has."""
+    known, asked = classes_of(model, task), [str(name) for name in names.tolist()]
+    if sorted(known) != sorted(asked):
+        raise DataError(
+            f"The model's task {task!r} has the classes {', '.join(known)}, and these series {', '.join(asked)}: let "
+            "it learn yours."
+        )
+    return [known.index(name) for name in asked]
 
 
 def _accuracy(own: np.ndarray, numbers: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """UniTS models, found and loaded: from a folder, a hub id, an adapter folder or a Run.
 
-An adapter is folded into its base, so what is loaded is always one plain network. Importing this module does not import
-torch: loading a model does.
+An adapter is folded into its base, so what is loaded is always one plain network. How it learns classes may stand in
+its `config.json`, as in `"lesson": {"head": "tokens"}`. Importing this module does not import torch: loading does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stillroom.core.errors import MissingError, ModelError, UserError
+from stillroom.core.errors import MissingError, ModelError, RecipeError, UserError
 from stillroom.core.folders import HUB_ID, cached_config, record
 from stillroom.units.units import Units
 
@@ -54,6 +54,8 @@ def load(source: str | Path, *, device: str = "cpu", base: str | None = None) ->
     ------
     ModelError
         No such folder or hub id, or nothing there that is a UniTS model. Code that comes with a model never runs.
+    RecipeError
+        Its `config.json` has a lesson that cannot be meant.
     MissingError
         The hub cannot be reached.
     """
@@ -61,12 +63,12 @@ def load(source: str | Path, *, device: str = "cpu", base: str | None = None) ->
     if not folder.is_dir():
         if not HUB_ID.fullmatch(str(source)):
             raise ModelError(f"There is no model {str(source)!r}: give a folder, or a hub id OWNER/NAME.")
-        return Units(_pretrained(str(source), device), str(source))
+        return _in_hand(_pretrained(str(source), device), str(source))
     folder = folder.resolve()  # an adapter remembers where its base is
     if (folder / "stillroom_adapter.json").is_file() and not (folder / "config.json").is_file():
-        return Units(_adapted(folder, device, base), str(folder))
+        return _in_hand(_adapted(folder, device, base), str(folder))
     if (folder / "config.json").is_file():
-        return Units(_pretrained(str(folder), device), str(folder))
+        return _in_hand(_pretrained(str(folder), device), str(folder))
     run = record(folder / "run.json")
     if _is_run(run):
         if not run.get("metrics", {}).get("verdict") or not run["recipe"].get("base"):
@@ -90,6 +92,20 @@ def find(name: str, *, device: str = "cpu") -> Units:
     if not isinstance(model, Units):
         raise ModelError(f"{name!r} is no UniTS model: name a folder, a hub id or a mini of that family.")
     return model
+
+
+def _in_hand(network: UnitsModel, source: str) -> Units:
+    lesson = network.config.__dict__.pop("lesson", None)  # what is trained from it learns as it is told
+    if lesson is None:
+        return Units(network, source)
+    from stillroom.core.recipes import checked
+    from stillroom.units.classify import Lesson
+
+    try:
+        checked(Lesson, lesson)
+    except RecipeError as error:
+        raise RecipeError(f"{source} says how it learns classes, but not in a way that can be: {error}") from error
+    return Units(network, source, lesson=lesson)
 
 
 def _pretrained(source: str, device: str) -> UnitsModel:

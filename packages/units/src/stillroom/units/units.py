@@ -48,12 +48,19 @@ class Units:
         The classes that it was shown; None: none.
     normal
         What it was shown of what is normal; None: nothing.
+    lesson
+        How it learns classes unless `fit_classes` is told: fields of `classify.Lesson`. Its folder may say so, under
+        `lesson` in `config.json`.
+    dataset
+        What `meet` heard.
     """
 
     model: UnitsModel = field(repr=False)
     source: str = "a network in memory"
     learned: Learned | None = field(default=None, repr=False)
     normal: Normal | None = field(default=None, repr=False)
+    lesson: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str | None = None
 
     @classmethod
     def load(cls, source: str | Path, device: str = "cpu") -> Units:
@@ -173,6 +180,13 @@ class Units:
 
     # Classes
 
+    def meet(self, dataset: str) -> None:
+        """Hear which data set is to be learned next, by its name in benchmarks, such as `ucr:GunPoint`.
+
+        Under `head: known` the model's task of that name answers.
+        """
+        self.dataset = dataset
+
     def fit_classes(self, series: Any, labels: Any, columns: Columns | None = None, **lesson: Any) -> None:
         """Learn classes from series and their labels; what was learned before is forgotten.
 
@@ -183,20 +197,25 @@ class Units:
         labels
             The class of each, (items,), names or numbers; of a frame also a mapping or pandas series by item id.
         lesson
-            Fields of `classify.Lesson`: `head`, `moves`, `steps`, `batch_size`, `learning_rate`, `seed`.
+            Fields of `classify.Lesson`: `head`, `task`, `share`, `moves`, `steps`, `batch_size`, `learning_rate`,
+            `seed`; what is not said here is as the model's own `lesson` has it.
 
         Raises
         ------
         DataError
-            Series and labels do not fit together.
+            Series and labels do not fit together, or not with the task that is to answer.
         RecipeError
-            A lesson that cannot be meant.
+            A lesson that cannot be meant, or a task that the model has not.
         """
         from stillroom.core.recipes import checked
         from stillroom.units import classify
         from stillroom.units.arrays import as_series
 
-        how = checked(classify.Lesson, lesson)
+        how = checked(classify.Lesson, {**self.lesson, **lesson})
+        if how.head == "known" and how.task is None and self.dataset is not None:
+            from stillroom.units.sources import Classes
+
+            how = how.model_copy(update={"task": Classes(source=self.dataset).task})
         if _is_table(series):
             panel = _panel(series, columns)
             labels = _by_item(labels, panel)
@@ -373,7 +392,7 @@ class Units:
 
     def fresh(self) -> Units:
         """Return the same model with nothing learned beside its weights, which both share."""
-        return Units(self.model, self.source)
+        return Units(self.model, self.source, lesson=self.lesson)
 
     def __sklearn_clone__(self) -> Units:
         return self.fresh()

@@ -200,3 +200,16 @@ def beside(windows: Sequence[np.ndarray]) -> np.ndarray:
     """Put the variables of several windows into one; they end together, and what a shorter one lacks is missing."""
     steps = max(window.shape[1] for window in windows)
     return np.concatenate([np.pad(one, ((0, 0), (steps - one.shape[1], 0)), constant_values=np.nan) for one in windows])
+
+
+def few_of_each(numbers: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draw a share of the items of each class, at least one: their places, ascending.
+
+    Parameters
+    ----------
+    numbers
+        The number of each item's class, (items,).
+    """
+    rng = np.random.default_rng([seed, len(numbers)])
+    members = [rng.permutation(np.flatnonzero(numbers == label)) for label in np.unique(numbers)]
+    return np.sort(np.concatenate([own[: max(round(share * len(own)), 1)] for own in members]))
