@@ -96,7 +96,7 @@ class DistillRecipe(BaseModel):
         Temperature of the mixture of tasks, where no source has a weight; 1: each row alike.
     spoilt
         For students that correct texts: so often each answer to learn is spoilt anew, with the mistakes that the labels
-        show, and joins the rows. 0: the labels are what there is.
+        show, half of them with unknown words in it, and joins the rows. 0: the labels are what there is.
     split
         What is held out.
     objective

@@ -2,22 +2,31 @@
 
 A teacher's answer is a text without mistakes. Words that it replaced tell what people write in their place, its words
 how they inflect, and slips of the pen need no teaching; so each answer gives new pairs for nothing. What comes out is
-often, not always, recoverable. It is for learning alone, and knows no language.
+often, not always, recoverable.
+
+Half of what is made has disguised words: one that few answers have, and that its text has too, gets another beginning
+in both. There are more words than labels show, and who corrects must keep those that it does not know. It is for
+learning alone, and knows no language.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 
 from stillroom.language.edits import edits
+from stillroom.language.grammar.disguise import ENDING, beginning
 from stillroom.language.grammar.noise import Noise, noise
 from stillroom.language.rows import Row
 from stillroom.language.split import normalised
 from stillroom.language.words import words
 
 SEVERAL = 3  # capitals that had been forgotten: fewer are slips
+DISGUISED = 0.5  # of the new rows
+RARE = 0.01  # of a group's answers have a word that may be disguised, at most
 
 
 def spoilt(rows: Sequence[Row], times: int, seed: int = 0, without: Collection[str] = ()) -> list[Row]:
@@ -39,14 +48,33 @@ def spoilt(rows: Sequence[Row], times: int, seed: int = 0, without: Collection[s
     seen = {*without, *(normalised(row.input) for row in rows)}
     made = []
     for group, those in groups.items():
-        spoiling, random = learned(those), Random(f"spoilt {seed} {group}")
+        spoiling, rare, random = learned(those), _rare(those), Random(f"spoilt {seed} {group}")
         for row in those:
             for _ in range(times):
-                source = spoiling.spoil(row.answer or "", random)
+                answer = row.answer or ""
+                source = spoiling.spoil(answer, random)
+                if random.random() < DISGUISED:
+                    source, answer = disguised(source, answer, rare, random)
                 if normalised(source) not in seen:
                     seen.add(normalised(source))
-                    made.append(replace(row, input=source))
+                    made.append(replace(row, input=source, answer=answer))
     return made
+
+
+def disguised(source: str, answer: str, rare: Sequence[str], random: Random) -> tuple[str, str]:
+    """Return both with another beginning of each rare word that both have."""
+    for word in sorted({*words(source)} & {*words(answer)} & {*rare}):
+        new = beginning(word, max(2, len(word) - ENDING), rare, random) + word[max(2, len(word) - ENDING) :]
+        whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+        source, answer = whole.sub(new, source), whole.sub(new, answer)
+    return source, answer
+
+
+def _rare(rows: Sequence[Row]) -> list[str]:
+    """Words that few of the answers have, however they are written."""
+    found = [{word for word in words(row.answer or "") if word.isalpha() and len(word) > ENDING} for row in rows]
+    counts = Counter(word for row in found for word in {word.lower() for word in row})
+    return sorted(word for word in set().union(*found) if counts[word.lower()] <= RARE * len(rows))
 
 
 def learned(rows: Iterable[Row]) -> Noise:

@@ -33,20 +33,28 @@ def disguised(words: Sequence[Word], lemma: str, others: Sequence[str], random: 
     alike = [lemma, *(token for one in found for tokens in one for token in tokens)]
     stem = takewhile(lambda letters: len(set(letters)) == 1, zip(*alike, strict=False))
     cut = min(sum(1 for _ in stem), max(2, len(lemma) - ENDING))
-    like = [one for one in others if one.isalpha() and (one[0].lower() in _VOWELS) == (lemma[0].lower() in _VOWELS)]
-    middle = random.choice(like or [lemma])[1 : max(2, cut + random.randint(-1, 1))].lower()
-    if random.random() < CHANGED:
-        place = random.randrange(len(middle))
-        letters = _VOWELS[:5] if middle[place] in _VOWELS else _CONSONANTS  # plain ones
-        middle = middle[:place] + random.choice(letters) + middle[place + 1 :]
+    new = beginning(lemma, cut, others, random)
 
     def other(text: str) -> str:
-        return _TOKEN.sub(lambda token: lemma[0] + middle + token[0][cut:] if _of(lemma, token[0]) else token[0], text)
+        return _TOKEN.sub(lambda token: new + token[0][cut:] if _of(lemma, token[0]) else token[0], text)
 
     return tuple(
         replace(word, text=other(word.text), wrong={kind: tuple(map(other, bad)) for kind, bad in word.wrong.items()})
         for word in words
     )
+
+
+def beginning(word: str, cut: int, others: Sequence[str], random: Random) -> str:
+    """Return another beginning for a word, in place of its first `cut` letters: its own first letter, and the middle of
+    one of `others` that begins as it does, with a vowel or a consonant.
+    """
+    like = [one for one in others if one.isalpha() and (one[0].lower() in _VOWELS) == (word[0].lower() in _VOWELS)]
+    middle = random.choice(like or [word])[1 : max(2, cut + random.randint(-1, 1))].lower()
+    if random.random() < CHANGED:
+        place = random.randrange(len(middle))
+        letters = _VOWELS[:5] if middle[place] in _VOWELS else _CONSONANTS  # plain ones
+        middle = middle[:place] + random.choice(letters) + middle[place + 1 :]
+    return word[0] + middle
 
 
 def _of(lemma: str, token: str) -> bool:
