@@ -4,7 +4,7 @@ import pytest
 
 from stillroom.demo import student
 from stillroom.demo.tour import Tour
-from stillroom.language.grammar.generate import distinct
+from stillroom.language.grammar.generate import LANGUAGES, distinct
 from stillroom.language.intervals import Interval
 from stillroom.language.scratch import Shape, network, vocabulary
 
@@ -31,7 +31,7 @@ def found(tiny, untaught, tmp_path_factory):
     learned, examined = distinct(60, seed=student.LEARN_SEED), distinct(20, part="test", seed=student.EXAM_SEED)
     student.write(folder / "labels.jsonl", learned, [one.target for one in learned])
     student.write(folder / "exam.jsonl", examined, [one.target for one in examined], exam=True)
-    return tour, student.run(tour, untaught, untaught, rows=60, exam=20, steps=3)
+    return tour, student.run(tour, untaught, untaught, LANGUAGES, rows=60, exam=20, steps=3)
 
 
 def test_the_table_has_teacher_student_base_and_copy_in_four_languages(found):
@@ -50,7 +50,7 @@ def test_who_learned_nothing_closes_nothing(found):
 
 def test_a_second_run_asks_no_teacher_and_says_the_same(found, untaught):
     tour, first = found
-    again = student.run(tour, "nobody", untaught, rows=60, exam=20, steps=3)
+    again = student.run(tour, "nobody", untaught, LANGUAGES, rows=60, exam=20, steps=3)
     assert again.numbers == first.numbers
 
 

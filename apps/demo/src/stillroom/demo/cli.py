@@ -30,6 +30,7 @@ class Chapter(StrEnum):
     distill = "distill"
     compress = "compress"
     label = "label"
+    student = "student"
     report = "report"
 
 
@@ -43,13 +44,14 @@ def demo(
     """Tour Stillroom: forecast, adapt and distil on real series, compress a prompt, label rows; all on one page."""
     import torch
 
-    from stillroom.demo import adapt, compress, distill, forecast, label, report
+    from stillroom.demo import adapt, compress, distill, forecast, label, report, student
     from stillroom.demo.tour import Tour
 
     torch.set_num_threads(1)  # for models this small two are hardly faster, and stall when the machine is busy
     console = _console(stderr=json)
     tour = Tour.of(model, out)
-    rooms: dict[Chapter, Any] = dict(zip(Chapter, (forecast, adapt, distill, compress, label, report), strict=True))
+    chapters = (forecast, adapt, distill, compress, label, student, report)
+    rooms: dict[Chapter, Any] = dict(zip(Chapter, chapters, strict=True))
     found: dict[str, Any] = {}
     for name in [chapter] if chapter else list(Chapter):
         console.print(f"\n[bold]{name}[/bold]  {rooms[name].ABOUT} It takes {rooms[name].TAKES}.", highlight=False)

@@ -13,7 +13,7 @@ from stillroom.demo.tour import Result, Table, Tour
 
 ABOUT = "Draw forecasts of six real series, and write one page with all that was found."
 TAKES = "a few seconds"
-BEFORE = ("forecast", "adapt", "distill", "compress", "label")
+BEFORE = ("forecast", "adapt", "distill", "compress", "label", "student")
 
 CAPTION = (
     "The last windows of six of the sets: history, the model's median and 80 % band, and what came (dashed). The model "
@@ -62,8 +62,9 @@ def page(tour: Tour, results: Sequence[Result], picture: bytes) -> str:
 <title>Stillroom: what small models can do</title>
 <style>{STYLE}</style>
 <h1>What small models can do</h1>
-<p>Everything here was computed on one machine, on real series and texts that come with statsmodels, and on
-made-up remarks of guests; the series by <b>{escape(tour.title)}</b>, a {escape(tour.model.title)} of
+<p>Everything here was computed on one machine, on real series and texts that come with statsmodels, on made-up
+remarks of guests and made-up sentences with mistakes; the series by <b>{escape(tour.title)}</b>, a
+{escape(tour.model.title)} of
 {tour.parameters:,} parameters. Nothing but weights came ready.</p>
 <figure>{_image(picture, CAPTION)}
 <figcaption>{escape(CAPTION)}</figcaption></figure>

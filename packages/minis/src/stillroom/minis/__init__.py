@@ -4,3 +4,5 @@ from pathlib import Path
 
 compressor = Path(__file__).parent / "compressor"
 forecaster = Path(__file__).parent / "forecaster"
+student = Path(__file__).parent / "student"
+teacher = Path(__file__).parent / "teacher"
