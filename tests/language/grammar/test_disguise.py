@@ -19,6 +19,7 @@ def test_all_forms_of_a_lemma_get_the_same_new_beginning(seed):
     word = Word("walked", {"tense": ("walks", "walking"), "agreement": ("walk",)})
     [found] = disguised([word], "walk", OTHERS, Random(seed))
     stem = found.text.removesuffix("lked")
+    assert 2 <= len(stem) <= 3  # in the place of "wa", and not before the whole word
     assert found.wrong == {"tense": (stem + "lks", stem + "lking"), "agreement": (stem + "lk",)}
 
 
@@ -76,7 +77,6 @@ def test_so_many_sentences_are_disguised_as_are_wanted_and_none_by_default(code)
 
     assert hidden(0.0) < 0.25 < hidden(1.0)
     assert hidden(0.0) < hidden(0.5) < hidden(1.0)
-    assert pair(code, "train", 0, 7) == pair(code, "train", 0, 7, disguise=0.0)
 
 
 @each_language
