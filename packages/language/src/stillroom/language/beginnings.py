@@ -36,8 +36,8 @@ def after(model: Any, batch: Mapping[str, Tensor], whose: str = "") -> tuple[dic
     """Read what the rows share, and return the batch without it and the network's memory of it, one copy a row.
 
     The attention mask stays as long as it was. Keys and values of every layer are held for all rows at once, which
-    reading whole rows does not need: time is saved for memory. Where little is shared, or the network's memory is no plain cache, the
-    batch comes back as it is, with None.
+    reading whole rows does not need: time is saved for memory. Where little is shared, or the network's memory is no
+    plain cache, the batch comes back as it is, with None.
     """
     length = shared(batch, whose)
     if length < WORTH:
