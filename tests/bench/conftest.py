@@ -25,13 +25,16 @@ from stillroom.series.panel import Item, Panel
 
 
 class Last:
-    """Repeats the last value; notes every call in the file $OUTSIDE_CALLS, and takes $OUTSIDE_SECONDS."""
+    """Repeats the last value; notes every call in the file $OUTSIDE_CALLS, and takes $OUTSIDE_SECONDS; a forecast of
+    $OUTSIDE_HELD steps does not end.
+    """
 
     def predict(self, window, quantile_levels):
         if "OUTSIDE_CALLS" in os.environ:
             with open(os.environ["OUTSIDE_CALLS"], "a") as file:
                 file.write(f"{window.prediction_length}\\n")
-        time.sleep(float(os.environ.get("OUTSIDE_SECONDS", 0)))
+        held = os.environ.get("OUTSIDE_HELD") == str(window.prediction_length)
+        time.sleep(600 if held else float(os.environ.get("OUTSIDE_SECONDS", 0)))
         last = np.stack([item.target[:, -1] for item in window.past])
         return np.broadcast_to(last[:, :, None, None], (*last.shape, window.prediction_length, len(quantile_levels)))
 
